@@ -1,0 +1,185 @@
+"""Sound files in and out: one clear line for whatever is wrong with them, and never half a file left behind."""
+
+import contextlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+READABLE = "wav, flac, ogg and mp3 files are read"
+
+# A writer into a pipe cannot know the length and says 0 or "as much as 32 bits hold": no sign of a cut.
+_UNKNOWN_BYTES = 0x7FFF0000
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong: a file, a setting, an array. The message is one line and says what to do."""
+
+
+class AudioInfo(NamedTuple):
+    """What a sound file says of itself.
+
+    Attributes:
+        samples: Length in samples per channel.
+        rate: Sample rate in hertz.
+        channels: Number of channels.
+    """
+
+    samples: int
+    rate: int
+    channels: int
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Writes a file whole or not at all: yields a temporary path beside it and renames that to `path` at the end.
+
+    The folder is made if it is missing. If the body raises, `path` is as it was before and the temporary file is gone.
+
+    Args:
+        path: The file to write or replace.
+
+    Yields:
+        A path with the same suffix in the same folder (a hidden name), for the body to write to.
+
+    Raises:
+        InputError: If `path` is a folder, or its folder cannot be made or written to.
+    """
+    if path.is_dir():
+        raise InputError(f"cannot write the file {path}: there is a folder of that name; choose another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path.parent}: {error.strerror}; choose another place") from error
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"cannot write to the folder {path.parent}: permission denied; choose another place")
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    """The open sound file, with every reason not to trust it as an `InputError`."""
+    if not path.is_file():
+        raise InputError(f"no such sound file: {path}")
+    try:
+        with soundfile.SoundFile(path) as sound:
+            if _is_cut(sound.extra_info):
+                raise InputError(f"{path} is truncated: its header promises more than the file holds; copy it again")
+            yield sound
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".")
+        raise InputError(f"cannot read {path}: {reason}; it may be truncated ({READABLE})") from error
+
+
+def _is_cut(log: str) -> bool:
+    """Whether libsndfile's log tells of a file that ends early; it reads such wav and ogg files without a complaint."""
+    if "lacks an end-of-stream bit" in log:
+        return True
+    sizes = re.search(r"^data\s*: (\d+) \(should be (\d+)\)", log, flags=re.MULTILINE)
+    return sizes is not None and int(sizes[2]) < int(sizes[1]) < _UNKNOWN_BYTES
+
+
+def audio_info(path: Path) -> AudioInfo:
+    """The length, sample rate and channels of a sound file, without decoding it.
+
+    Raises:
+        InputError: If the file is missing, unreadable, empty or (wav, ogg) truncated.
+    """
+    with _opened(path) as sound:
+        if sound.frames == 0:
+            raise InputError(f"{path} holds no samples")
+        return AudioInfo(sound.frames, sound.samplerate, sound.channels)
+
+
+def read_audio(path: Path, start: int = 0, frames: int = -1) -> tuple[Float32[np.ndarray, "channel sample"], int]:
+    """Reads a sound file, or a part of it.
+
+    Args:
+        path: A wav, flac, ogg or mp3 file.
+        start: First sample to read, from 0.
+        frames: How many samples to read; fewer come back where the file ends earlier. -1 reads to the end.
+
+    Returns:
+        The waveform in float32, full scale at 1.0, and the sample rate in hertz.
+
+    Raises:
+        InputError: If the file is missing, unreadable, empty, truncated or holds NaN or infinite samples, or if `start`
+            lies outside it.
+    """
+    with _opened(path) as sound:
+        length = sound.frames
+        if length == 0:
+            raise InputError(f"{path} holds no samples")
+        if not 0 <= start < length:
+            raise InputError(f"cannot read {path} from sample {start}: it has samples 0 to {length - 1}")
+        if start:
+            sound.seek(start)
+        waveform = sound.read(frames, dtype="float32", always_2d=True).T
+        rate = sound.samplerate
+    expected = length - start if frames < 0 else min(frames, length - start)
+    if waveform.shape[1] < expected:
+        raise InputError(f"{path} is truncated: {expected} samples promised, {waveform.shape[1]} found; copy it again")
+    if not np.isfinite(waveform).all():
+        channel, sample = np.argwhere(~np.isfinite(waveform))[0]
+        value = waveform[channel, sample]
+        raise InputError(f"{path} holds {value} at sample {start + sample} of channel {channel}; export it again")
+    return np.ascontiguousarray(waveform), rate
+
+
+def write_audio(
+    path: Path,
+    waveform: Float[Tensor, "channel sample"] | Float[np.ndarray, "channel sample"],
+    rate: int,
+    *,
+    floating: bool = False,
+) -> None:
+    """Writes a sound file whole or not at all; the suffix of `path` decides the format.
+
+    Sixteen-bit samples are `round(32768 x)`, clipped to the 16-bit range: reading such a file and writing it again
+    changes nothing, and the error is at most half a step (-96 dB of full scale) inside the range.
+
+    Args:
+        path: The file to write, `.wav` or `.flac`.
+        waveform: Full scale at 1.0.
+        rate: Sample rate in hertz.
+        floating: Write a 32-bit float wav instead of 16-bit samples: nothing is rounded and nothing clipped.
+
+    Raises:
+        InputError: If the suffix is another one, the waveform holds no samples or NaN or infinite ones, or the format
+            cannot hold this rate or number of channels.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".wav", ".flac"):
+        raise InputError(f"cannot write {path}: its suffix is {suffix or 'missing'}; .wav and .flac are written")
+    if floating and suffix != ".wav":
+        raise InputError(f"cannot write {path} in floating point: only .wav holds it; drop the option or write .wav")
+    samples = waveform.detach().cpu().numpy() if isinstance(waveform, Tensor) else waveform
+    if samples.size == 0:
+        raise InputError(
+            f"cannot write {path}: the waveform has {samples.shape[0]} channels, {samples.shape[1]} samples"
+        )
+    if not np.isfinite(samples).all():
+        raise InputError(f"cannot write {path}: the waveform holds NaN or infinite samples")
+    if floating:
+        data = samples.T.astype(np.float32)
+    else:
+        # Scaled here and not by libsndfile, which writes with 32767 and reads with 32768: each copy would be quieter.
+        data = np.clip(np.rint(samples.T.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
+    with replacing(path) as temporary:
+        try:
+            soundfile.write(temporary, data, rate, format=suffix[1:].upper(), subtype="FLOAT" if floating else "PCM_16")
+        except soundfile.LibsndfileError as error:
+            what = f"{samples.shape[0]} channels at {rate} Hz"
+            raise InputError(f"cannot write {path} with {what}: {error.error_string.rstrip('.')}") from error
