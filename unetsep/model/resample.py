@@ -1,0 +1,196 @@
+"""Resampling: the ways down to half the resolution and back up.
+
+`Down` maps `(batch, in_channels, freq, frame)` to sizes divided by the stride, rounded up; `Up` maps them back to the
+size that it is told. Strides are (freq, frame): (2, 1) halves frequencies only, (1, 2) frames only.
+"""
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from unetsep.model.blocks import Activation, Features, Norm
+
+Size: TypeAlias = tuple[int, int]
+
+
+class Down(nn.Module):
+    """A way down: `out_channels` says what arrives there, `reach` how many more bins and frames than one it reads."""
+
+    def __init__(self, out_channels: int, stride: Size, reach: Size):
+        super().__init__()
+        self.out_channels = out_channels
+        self.stride = stride
+        self.reach = reach
+
+    def fill(self, features: Features) -> Features:
+        """Adds zeros at the far ends up to a multiple of the stride, so that nothing is cut off."""
+        freqs, frames = features.shape[-2:]
+        return F.pad(features, (0, -frames % self.stride[1], 0, -freqs % self.stride[0]))
+
+
+DownFactory: TypeAlias = Callable[[int, int, Size], Down]
+
+
+class StridedConv(Down):
+    """A strided convolution, normalised and activated (Jansson et al. 2017).
+
+    Args:
+        in_channels: channels that arrive.
+        out_channels: channels returned.
+        stride: (freq, frame).
+        kernel: (freq, frame); odd, and at least the stride; the stride itself when not given (Choi et al. 2020).
+        norm: takes the number of channels; `torch.nn.Identity` for none.
+        activation: takes nothing; `torch.nn.Identity` for none.
+
+    Raises:
+        ValueError: if the kernel is even and not the stride, or smaller than it.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: Size,
+        *,
+        kernel: Size | None = None,
+        norm: Norm = nn.BatchNorm2d,
+        activation: Activation = nn.ReLU,
+    ):
+        kernel, padding = kernel_and_padding(kernel, stride)
+        super().__init__(out_channels, stride, (kernel[0] - 1, kernel[1] - 1))
+        normalisation = norm(out_channels)
+        bias = isinstance(normalisation, nn.Identity)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=bias)
+        self.finish = nn.Sequential(normalisation, activation())
+
+    def forward(self, features: Features) -> Features:
+        return self.finish(self.conv(self.fill(features)))
+
+
+class MaxPool(Down):
+    """The largest value of each stride's patch; the next block changes the channels (Ronneberger et al. 2015)."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: Size):
+        super().__init__(in_channels, stride, (stride[0] - 1, stride[1] - 1))
+        self.pool = nn.MaxPool2d(stride, stride)
+
+    def forward(self, features: Features) -> Features:
+        return self.pool(self.fill(features))
+
+
+class Up(nn.Module):
+    """A way up: a convolution and its finish; `reach` is how many more bins and frames than one it reads down there."""
+
+    def __init__(self, out_channels: int, stride: Size, reach: Size, conv: nn.Module, finish: nn.Module):
+        super().__init__()
+        self.out_channels = out_channels
+        self.stride = stride
+        self.reach = reach
+        self.conv = conv
+        self.finish: nn.Module = finish
+
+    def linear(self) -> "Up":
+        """Itself with a bias in place of its finish: the last layer of a network leaves the range to the estimate."""
+        self.finish = nn.Identity()
+        self.conv.bias = nn.Parameter(torch.zeros(self.out_channels))
+        return self
+
+
+UpFactory: TypeAlias = Callable[[int, int, Size], Up]
+
+
+class TransposedConv(Up):
+    """A transposed convolution, normalised and activated, with dropout if asked for (Jansson et al. 2017).
+
+    Args:
+        in_channels: channels that arrive.
+        out_channels: channels returned.
+        stride: (freq, frame).
+        kernel: (freq, frame); odd, and at least the stride; the stride itself when not given (Choi et al. 2020).
+        norm: takes the number of channels; `torch.nn.Identity` for none.
+        activation: takes nothing; `torch.nn.Identity` for none.
+        dropout: probability in [0, 1) with which each value is zeroed in training.
+
+    Raises:
+        ValueError: if the kernel is even and not the stride, or smaller than it.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: Size,
+        *,
+        kernel: Size | None = None,
+        norm: Norm = nn.BatchNorm2d,
+        activation: Activation = nn.ReLU,
+        dropout: float = 0.0,
+    ):
+        kernel, padding = kernel_and_padding(kernel, stride)
+        normalisation = norm(out_channels)
+        finish = nn.Sequential(normalisation, activation(), *([nn.Dropout(dropout)] if dropout else []))
+        conv = nn.ConvTranspose2d(
+            in_channels,
+            out_channels,
+            kernel,
+            stride,
+            padding,
+            output_padding=(stride[0] + 2 * padding[0] - kernel[0], stride[1] + 2 * padding[1] - kernel[1]),
+            bias=isinstance(normalisation, nn.Identity),
+        )
+        reach = (math.ceil(kernel[0] / stride[0]) - 1, math.ceil(kernel[1] / stride[1]) - 1)
+        super().__init__(out_channels, stride, reach, conv, finish)
+
+    def forward(self, features: Features, size: Size) -> Features:
+        return self.finish(self.conv(features)[..., : size[0], : size[1]])
+
+
+class Interpolate(Up):
+    """Each value repeated over its patch, then a convolution, which leaves no chequerboard (Odena et al. 2016).
+
+    Args:
+        in_channels: channels that arrive.
+        out_channels: channels returned.
+        stride: (freq, frame).
+        kernel: (freq, frame) of the convolution, odd.
+        norm: takes the number of channels; `torch.nn.Identity` for none.
+        activation: takes nothing; `torch.nn.Identity` for none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: Size,
+        *,
+        kernel: Size = (3, 3),
+        norm: Norm = nn.BatchNorm2d,
+        activation: Activation = nn.ReLU,
+    ):
+        normalisation = norm(out_channels)
+        bias = isinstance(normalisation, nn.Identity)
+        # after the repetition: before it a convolution would cost less, but could not smooth the edges of the patches
+        conv = nn.Conv2d(in_channels, out_channels, kernel, padding="same", bias=bias)
+        # k neighbours of a repeated axis lie in at most ceil((k - 1) / s) + 1 patches
+        reach = (math.ceil((kernel[0] - 1) / stride[0]), math.ceil((kernel[1] - 1) / stride[1]))
+        super().__init__(out_channels, stride, reach, conv, nn.Sequential(normalisation, activation()))
+
+    def forward(self, features: Features, size: Size) -> Features:
+        repeated = features.repeat_interleave(self.stride[0], -2).repeat_interleave(self.stride[1], -1)
+        return self.finish(self.conv(repeated[..., : size[0], : size[1]]))
+
+
+def kernel_and_padding(kernel: Size | None, stride: Size) -> tuple[Size, Size]:
+    """The kernel that was asked for, or the stride, and the padding with which sizes divide exactly by the stride."""
+    kernel = stride if kernel is None else kernel
+    for k, s in zip(kernel, stride, strict=True):
+        if k < s or (k % 2 == 0 and k != s):
+            raise ValueError(
+                f"kernel {kernel} does not fit stride {stride}: on each axis it must be odd and at least the stride, "
+                f"or equal to the stride (leave `kernel` out for that)"
+            )
+    return kernel, ((kernel[0] - stride[0] + 1) // 2, (kernel[1] - stride[1] + 1) // 2)

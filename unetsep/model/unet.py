@@ -1,0 +1,191 @@
+"""The U-Net: levels nested around a bottleneck, each of them free to differ from the others."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from torch import nn
+from torch.nn import functional as F
+
+from unetsep.model.blocks import Block, BlockFactory, ConvBlock, ConvNorm, Features
+from unetsep.model.resample import Down, DownFactory, Size, StridedConv, TransposedConv, Up, UpFactory
+from unetsep.model.skips import Concat, Skip, SkipFactory
+
+
+class Level(nn.Module):
+    """One resolution: encode, go deeper and come back, join, decode."""
+
+    out_channels: int
+
+    def __init__(self, encode: Block, down: Down, inner: "Block | Level", up: Up, skip: Skip, decode: Block):
+        super().__init__()
+        self.encode = encode
+        self.down = down
+        self.inner = inner
+        self.up = up
+        self.skip = skip
+        self.decode = decode
+        self.out_channels = decode.out_channels
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """How many more bins and frames than one an output of this level depends on, at this level's resolution."""
+        return reach_through(self.encode, self.down, self.inner, self.up, self.decode)
+
+    def forward(self, features: Features) -> Features:
+        encoded = self.encode(features)
+        decoded = self.up(self.inner(self.down(encoded)), encoded.shape[-2:])
+        return self.decode(self.skip(encoded, decoded))
+
+
+class UNet(nn.Module):
+    """A U-Net over spectrograms: `(batch, in_channels, freq, frame)` to `(batch, out_channels, freq, frame)`.
+
+    Every setting holds for all levels; `block_at`, `skip_at`, `stride_at` and `up_at` say where one level differs.
+    Level 0 is the outermost. `print(unet)` shows the U.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output, which has no activation.
+        freqs: frequency bins of the input, whose number of frames is free.
+        depth: how often the resolution is reduced, 1 or more.
+        width: channels of the outermost blocks.
+        growth: factor by which channels grow from level to level.
+        stride: (freq, frame) reduction between levels; (2, 1) keeps every frame, (1, 2) every bin.
+        subbands: folds so many neighbouring bins into channels before the first level and back after the last, space to
+            depth (Shi et al. 2016): full resolution is bound by memory, so this is the cheapest speed there is.
+        entry: what reads the spectrogram and writes the estimate at full resolution. "block": the outermost blocks
+            themselves, and a 1x1 convolution out (Ronneberger et al. 2015). "project": a 1x1 convolution in, too (Choi
+            et al. 2020). "stride": the first way down and the last way up, so that there are no blocks and no skip at
+            full resolution (Jansson et al. 2017).
+        block: the encoders' block, and the decoders' and the bottleneck's unless given; `ConvBlock` when not given.
+        decoder: the decoders' block; as `block` when not given.
+        bottleneck: the innermost block; as `block` when not given.
+        down: the way to the next lower resolution; `StridedConv` when not given.
+        up: the way back; `TransposedConv` when not given.
+        skip: how encoder and decoder features are joined; `Concat` when not given.
+        block_at: encoder's and decoder's block of single levels.
+        skip_at: the skip of single levels.
+        stride_at: the stride between a level and the next lower one.
+        up_at: the way back to single levels.
+
+    Raises:
+        ValueError: if `depth` or `subbands` is out of range, or an exception names a level that there is not.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        freqs: int,
+        *,
+        depth: int = 4,
+        width: int = 16,
+        growth: float = 2.0,
+        stride: Size = (2, 2),
+        subbands: int = 1,
+        entry: Literal["block", "project", "stride"] = "block",
+        block: BlockFactory | None = None,
+        decoder: BlockFactory | None = None,
+        bottleneck: BlockFactory | None = None,
+        down: DownFactory | None = None,
+        up: UpFactory | None = None,
+        skip: SkipFactory | None = None,
+        block_at: dict[int, BlockFactory] | None = None,
+        skip_at: dict[int, SkipFactory] | None = None,
+        stride_at: dict[int, Size] | None = None,
+        up_at: dict[int, UpFactory] | None = None,
+    ):
+        super().__init__()
+        # defaults stand here and not above: a config that names another class would inherit the default's arguments
+        block, down, up, skip = block or ConvBlock, down or StridedConv, up or TransposedConv, skip or Concat
+        if depth < 1:
+            raise ValueError(f"depth is {depth}: a U-Net reduces its resolution at least once, so use 1 or more")
+        if not 1 <= subbands <= freqs:
+            raise ValueError(f"subbands is {subbands}: use 1 to {freqs}, the number of frequency bins")
+        self.depth = depth
+        self.subbands = subbands
+        outermost = 1 if entry == "stride" else 0
+        strides = by_level("stride_at", stride, stride_at, range(depth))
+        ups = by_level("up_at", up, up_at, range(depth))
+        skips = by_level("skip_at", skip, skip_at, range(outermost, depth))
+        encoders = by_level("block_at", block, block_at, range(outermost, depth))
+        decoders = by_level("block_at", decoder or block, block_at, range(outermost, depth))
+        widths = [max(1, round(width * growth ** (level - outermost))) for level in range(depth + 1)]
+        heights = [math.ceil(freqs / subbands)]
+        for level in range(depth):
+            heights.append(math.ceil(heights[-1] / strides[level][0]))
+
+        def build(level: int, arriving: int) -> Block | Level:
+            if level == depth:
+                return (bottleneck or block)(arriving, widths[level], heights[level])
+            encode = encoders[level](arriving, widths[level], heights[level])
+            way_down = down(encode.out_channels, widths[level + 1], strides[level])
+            inner = build(level + 1, way_down.out_channels)
+            way_up = ups[level](inner.out_channels, encode.out_channels, strides[level])
+            joined = skips[level](encode.out_channels)
+            decode = decoders[level](joined.out_channels, widths[level], heights[level])
+            return Level(encode, way_down, inner, way_up, joined, decode)
+
+        folded_in, folded_out = in_channels * subbands, out_channels * subbands
+        self.enter: nn.Module
+        self.exit: nn.Module
+        if entry == "stride":
+            enter = down(folded_in, width, strides[0])
+            self.enter, self.levels = enter, build(1, enter.out_channels)
+            self.exit = ups[0](self.levels.out_channels, folded_out, strides[0]).linear()
+        else:
+            project = entry == "project"
+            self.enter = ConvNorm(folded_in, width, (1, 1), nn.BatchNorm2d, nn.ReLU) if project else nn.Identity()
+            self.levels = build(0, width if project else folded_in)
+            self.exit = nn.Conv2d(self.levels.out_channels, folded_out, 1)
+
+    def forward(self, features: Features) -> Features:
+        freqs = features.shape[-2]
+        folded = self._fold(features)
+        inner = self.levels(self.enter(folded))
+        out = self.exit(inner, folded.shape[-2:]) if isinstance(self.exit, Up) else self.exit(inner)
+        return self._unfold(out)[..., :freqs, :]
+
+    def _fold(self, features: Features) -> Features:
+        """(batch, channel, freq, frame) -> (batch, channel * subbands, freq / subbands rounded up, frame)."""
+        if self.subbands == 1:
+            return features
+        filled = F.pad(features, (0, 0, 0, -features.shape[-2] % self.subbands))
+        return filled.unflatten(-2, (-1, self.subbands)).transpose(2, 3).flatten(1, 2)
+
+    def _unfold(self, features: Features) -> Features:
+        if self.subbands == 1:
+            return features
+        return features.unflatten(1, (-1, self.subbands)).transpose(2, 3).flatten(2, 3)
+
+    def receptive_field(self) -> tuple[float, float]:
+        """Bins and frames of the input that one output bin may depend on; infinite where it is a whole axis."""
+        freq, frame = self.levels.reach
+        if isinstance(self.enter, Down) and isinstance(self.exit, Up):
+            freq, frame = reach_through(self.enter, self.levels, self.exit)
+        return self.subbands * (1 + freq), 1 + frame
+
+
+def reach_through(*parts: Block | Down | Up | Level) -> tuple[float, float]:
+    """The reach of a chain of parts: what lies between a way down and its way up counts a stride's worth."""
+    freq: float = 0
+    frame: float = 0
+    scale = (1, 1)
+    for part in parts:
+        freq, frame = freq + scale[0] * part.reach[0], frame + scale[1] * part.reach[1]
+        if isinstance(part, Down):
+            scale = (scale[0] * part.stride[0], scale[1] * part.stride[1])
+        elif isinstance(part, Up):
+            scale = (scale[0] // part.stride[0], scale[1] // part.stride[1])
+    return freq, frame
+
+
+def by_level(name: str, default: Any, exceptions: Mapping[int, Any] | None, levels: Iterable[int]) -> dict[int, Any]:
+    """One value for each level: the default, but for the exceptions."""
+    values = dict.fromkeys(levels, default)
+    for level, value in (exceptions or {}).items():
+        if int(level) not in values:
+            raise ValueError(f"{name} names level {level}, but the levels are {', '.join(map(str, values)) or 'none'}")
+        values[int(level)] = value
+    return values
