@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
+
+from unetsep.audio.files import InputError
+from unetsep.audio.pictures import SOURCE_COLOURS, draw_segmentation, draw_spectrograms, source_colours
+
+SOURCES = ("vocals", "drums", "bass", "other")
+SHAPE = (129, 50)  # n_fft 256, hop 64, 3.2 s at 1 kHz
+
+
+def share_of_colour(path: Path, colour: str) -> float:
+    """How much of a picture has this colour, up to rounding."""
+    distances = np.abs(imread(path)[..., :3] - np.array(to_rgb(colour)))
+    return float((distances.max(axis=-1) < 1.5 / 255).mean())
+
+
+def test_a_map_owned_by_one_source_is_painted_in_its_colour(tmp_path):
+    path = tmp_path / "map.png"
+    draw_segmentation({"true": torch.full(SHAPE, 2)}, torch.ones(SHAPE), SOURCES, 1000, 64, path)
+    assert share_of_colour(path, SOURCE_COLOURS["bass"]) > 0.6
+    assert share_of_colour(path, SOURCE_COLOURS["drums"]) < 0.01  # its patch in the legend
+
+
+def test_each_of_two_maps_side_by_side_takes_half_the_picture(tmp_path):
+    path = tmp_path / "map.png"
+    maps = {"true": torch.zeros(SHAPE, dtype=torch.long), "predicted": torch.ones(SHAPE, dtype=torch.int32)}
+    draw_segmentation(maps, torch.ones(SHAPE), SOURCES, 1000, 64, path)
+    shares = [share_of_colour(path, SOURCE_COLOURS[source]) for source in ("vocals", "drums")]
+    assert min(shares) > 0.3
+    assert shares[0] == pytest.approx(shares[1], rel=0.05)
+
+
+def test_bins_80_db_below_the_loudest_are_not_painted(tmp_path):
+    path = tmp_path / "map.png"
+    energy = torch.full(SHAPE, 1e-8)
+    energy[:, :10] = 1.0
+    draw_segmentation({"true": torch.full(SHAPE, 3)}, energy, SOURCES, 1000, 64, path)
+    assert 0.1 < share_of_colour(path, SOURCE_COLOURS["other"]) < 0.2
+
+
+def test_one_loud_frame_among_many_thousands_is_still_seen(tmp_path):
+    quiet, click = torch.full((33, 20_000), 1e-3), torch.full((33, 20_000), 1e-3)
+    click[:, 12_345] = 1.0
+    draw_spectrograms({"mixture": quiet}, 1000, 16, tmp_path / "quiet.png")
+    draw_spectrograms({"mixture": click}, 1000, 16, tmp_path / "click.png")
+    brightest = "#fcfdbf"  # the upper end of magma; both pictures have it, in the colour bar and in a steady sound
+    shares = [share_of_colour(tmp_path / f"{name}.png", brightest) for name in ("quiet", "click")]
+    assert shares[0] > 0.4
+    assert 1e-4 < shares[1] < 0.01
+
+
+def test_spectrograms_of_silence_and_of_a_single_frame_are_drawn(tmp_path):
+    draw_spectrograms({"vocals": torch.zeros(SHAPE), "piano": torch.zeros(SHAPE)}, 8000, 64, tmp_path / "a.png")
+    draw_spectrograms({"vocals": torch.rand(3, 1)}, 44_100, 64, tmp_path / "b.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+def test_two_columns_put_four_spectrograms_in_half_the_height(tmp_path):
+    spectra = {title: torch.rand(SHAPE) for title in ("vocals", "vocals estimate", "bass", "bass estimate")}
+    draw_spectrograms(spectra, 1000, 64, tmp_path / "one.png")
+    draw_spectrograms(spectra, 1000, 64, tmp_path / "two.png", columns=2)
+    one, two = (imread(tmp_path / f"{name}.png").shape for name in ("one", "two"))
+    assert two[0] < 0.6 * one[0]
+
+
+def test_a_source_keeps_its_colour_in_any_order_and_unknown_names_get_their_own():
+    forward, backward = source_colours(SOURCES), source_colours(SOURCES[::-1])
+    assert forward == backward == SOURCE_COLOURS
+    mixed = source_colours(["piano", "vocals", "strings"])
+    assert mixed["vocals"] == SOURCE_COLOURS["vocals"]
+    assert len(set(mixed.values()) | set(SOURCE_COLOURS.values())) == 6
+
+
+def test_an_index_without_a_source_is_refused_by_name_and_nothing_is_written(tmp_path):
+    with pytest.raises(InputError, match="'predicted' holds indices from 4 to 4, but there are 4 sources"):
+        draw_segmentation({"predicted": torch.full(SHAPE, 4)}, torch.ones(SHAPE), SOURCES, 1000, 64, tmp_path / "x.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_to_draw_is_refused(tmp_path):
+    with pytest.raises(InputError, match="got nothing"):
+        draw_spectrograms({}, 1000, 64, tmp_path / "x.png")
+    with pytest.raises(InputError, match=r"at least one frame, got mixture: \(5, 0\)"):
+        draw_spectrograms({"mixture": torch.ones(5, 0)}, 1000, 64, tmp_path / "x.png")

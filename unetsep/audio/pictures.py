@@ -1,0 +1,221 @@
+"""Pictures of sound: log spectrograms, and maps of which source owns each time-frequency bin.
+
+Training, `unetsep data show` and the report draw with these two functions, so that a source has the same colour, and a
+hertz the same height, wherever it is seen. They use matplotlib without pyplot: nothing global is touched, no display is
+needed, and worker threads may draw.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float, Integer
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from unetsep.audio.files import InputError, replacing
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+SOURCE_COLOURS = {"vocals": "#f2568b", "drums": "#f6b93b", "bass": "#4a90e2", "other": "#35c9a5"}
+"""The fixed colours of MUSDB18's stems; they differ in brightness too, for colour-blind eyes and grey printers."""
+
+_MORE_COLOURS = ("#a678f0", "#f4845f", "#9fd356", "#56cfe1", "#e0aaff", "#d4a373")
+_BACKGROUND = "#101216"
+_KNEE_HZ = 200.0  # below it the frequency axis is about linear, above it about logarithmic
+_ROWS, _MAX_COLUMNS = 320, 1600  # of the picture; more bins than this are pooled, never dropped
+_RANGE_DB, _FULL_DB = 80.0, 25.0  # black, and full colour in the maps, this far below the loudest bin
+_TICKS_HZ = (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0, 20000.0)
+
+
+def source_colours(sources: Sequence[str]) -> dict[str, str]:
+    """One colour per source: the fixed one for MUSDB18's stems, and for other names the next of a fixed series.
+
+    Args:
+        sources: names in the separator's order, which decides the colours of unknown names.
+
+    Returns:
+        A `#rrggbb` string by source.
+    """
+    others = [source for source in sources if source not in SOURCE_COLOURS]
+    series = {source: _MORE_COLOURS[index % len(_MORE_COLOURS)] for index, source in enumerate(others)}
+    return {source: SOURCE_COLOURS.get(source) or series[source] for source in sources}
+
+
+def draw_spectrograms(
+    spectra: Mapping[str, Float[Tensor, "freq frame"]], sample_rate: int, hop: int, path: Path, *, columns: int = 1
+) -> None:
+    """Draws log spectrograms that share one time axis and one decibel scale.
+
+    Args:
+        spectra: magnitudes (not squared) of a centred STFT by title; a title that begins with a source's name, as in
+            `vocals estimate`, gets that source's colour.
+        sample_rate: of the sound, in hertz.
+        hop: samples between frames.
+        path: the PNG file to write, atomically.
+        columns: pictures side by side, filled row by row: 2 puts every reference beside its estimate.
+
+    Raises:
+        InputError: if there is nothing to draw, or the spectra differ in shape.
+    """
+    levels = {title: _decibels(_array(spectrum)) for title, spectrum in spectra.items()}
+    shape = _one_shape({title: level.shape for title, level in levels.items()})
+    loudest = max(float(level.max()) for level in levels.values())
+    rows = math.ceil(len(levels) / columns)
+    figure, panels = _panels(rows, columns, width=11.0 if columns == 1 else 7.0 * columns, height=0.5 + 2.0 * rows)
+    grid = _Grid(shape, sample_rate, hop)
+    for panel, (title, level) in zip(panels, levels.items(), strict=False):
+        picture = level.reshape(-1)[grid.loudest_bins(level)] - loudest
+        source = next((name for name in SOURCE_COLOURS if title.startswith(name)), "")
+        image = _show(panel, grid, picture, title, SOURCE_COLOURS.get(source, "white"))
+    for panel in panels[len(levels) :]:
+        panel.set_axis_off()
+    bar = figure.colorbar(image, ax=panels, label="dB below the loudest bin", pad=0.01, aspect=15 * rows, shrink=0.9)
+    bar.outline.set_visible(False)
+    _save(figure, path)
+
+
+def draw_segmentation(
+    maps: Mapping[str, Integer[Tensor, "freq frame"]],
+    energy: Float[Tensor, "freq frame"],
+    sources: Sequence[str],
+    sample_rate: int,
+    hop: int,
+    path: Path,
+) -> None:
+    """Draws side by side which source owns each time-frequency bin: one colour per source, brightness for level.
+
+    Args:
+        maps: indices into `sources` by title, for example `{"true": ..., "predicted": ...}`.
+        energy: the mixture's energy per bin (squared magnitude, summed over channels), which dims the quiet bins in
+            every map alike: who owns silence is of no interest.
+        sources: names in index order; the legend.
+        sample_rate: of the sound, in hertz.
+        hop: samples between frames.
+        path: the PNG file to write, atomically.
+
+    Raises:
+        InputError: if there is nothing to draw, the shapes differ, or an index names no source.
+    """
+    owners = {title: np.asarray(owner.detach().cpu(), dtype=np.int64) for title, owner in maps.items()}
+    level = _decibels(np.sqrt(_array(energy)))
+    shape = _one_shape({title: owner.shape for title, owner in owners.items()} | {"energy": level.shape})
+    for title, owner in owners.items():
+        if owner.size and not 0 <= owner.min() <= owner.max() < len(sources):
+            raise InputError(
+                f"the map {title!r} holds indices from {owner.min()} to {owner.max()}, but there are {len(sources)}"
+                f" sources ({', '.join(sources)}): give indices from 0 to {len(sources) - 1}"
+            )
+    grid = _Grid(shape, sample_rate, hop)
+    loudest = grid.loudest_bins(level)  # the loudest of the bins that share a pixel speaks for it
+    below = level.max() - level.reshape(-1)[loudest]
+    brightness = np.clip((_RANGE_DB - below) / (_RANGE_DB - _FULL_DB), 0.0, 1.0)[..., None]
+    colours = source_colours(sources)
+    palette = np.array([to_rgb(colours[source]) for source in sources])
+    figure, panels = _panels(1, len(owners), width=11.0 if len(owners) == 1 else 7.0 * len(owners), height=4.6)
+    for panel, (title, owner) in zip(panels, owners.items(), strict=True):
+        dark = np.array(to_rgb(_BACKGROUND))
+        _show(panel, grid, dark + (palette[owner.reshape(-1)[loudest]] - dark) * brightness, title, "white")
+    figure.legend(
+        handles=[Patch(color=colours[source], label=source) for source in sources],
+        loc="outside lower center",
+        ncols=min(len(sources), 8),
+        frameon=False,
+    )
+    _save(figure, path)
+
+
+class _Grid:
+    """Places the bins of a spectrum on the pixels of a picture with a bent frequency axis.
+
+    Args:
+        shape: (freq, frame) of the spectrum.
+        sample_rate: in hertz.
+        hop: samples between frames.
+    """
+
+    def __init__(self, shape: tuple[int, ...], sample_rate: int, hop: int) -> None:
+        self.bins, self.frames = shape
+        self.top = math.log1p(sample_rate / 2 / _KNEE_HZ)
+        self.seconds = self.frames * hop / sample_rate
+        self.ticks_hz = [hertz for hertz in _TICKS_HZ if hertz <= sample_rate / 2]
+        # Row edges in hertz, evenly spaced on the bent axis, as positions between bins (bin k reaches from k-½ to k+½).
+        edges_hz = _KNEE_HZ * np.expm1(np.linspace(0.0, self.top, _ROWS + 1))
+        self.rows = edges_hz / (sample_rate / 2) * (self.bins - 1) + 0.5
+
+    def height(self, hertz: float) -> float:
+        """Where on the frequency axis a frequency lies."""
+        return math.log1p(hertz / _KNEE_HZ)
+
+    def loudest_bins(self, level: Array) -> Indices:
+        """For every pixel (row, column) the flat index of the loudest bin in it: pooling that loses no short attack."""
+        columns = np.unique(np.linspace(0, self.frames, min(self.frames, _MAX_COLUMNS) + 1).astype(np.int64))
+        frames = _loudest(level, columns, axis=1)  # (freq, column)
+        level = np.take_along_axis(level, frames, axis=1)
+        first = np.clip(self.rows[:-1].astype(np.int64), 0, self.bins - 1)
+        last = np.clip(np.ceil(self.rows[1:]).astype(np.int64), first + 1, self.bins)
+        rows = np.stack([low + level[low:high].argmax(axis=0) for low, high in zip(first, last, strict=True)])
+        return rows * self.frames + np.take_along_axis(frames, rows, axis=0)
+
+
+def _loudest(level: Array, edges: Indices, axis: int) -> Indices:
+    """The index of the maximum along an axis between each pair of neighbouring edges."""
+    parts = [low + level.take(range(low, high), axis).argmax(axis) for low, high in pairwise(edges)]
+    return np.stack(parts, axis)
+
+
+def _array(values: Tensor) -> Array:
+    return np.asarray(values.detach().double().cpu())
+
+
+def _decibels(magnitudes: Array) -> Array:
+    return 20.0 * np.log10(np.maximum(magnitudes, 1e-7))
+
+
+def _one_shape(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    described = ", ".join(f"{title}: {shape}" for title, shape in shapes.items()) or "nothing"
+    if len(set(shapes.values())) != 1 or 0 in next(iter(shapes.values())):
+        raise InputError(f"a picture needs spectra of one shape (freq, frame) with at least one frame, got {described}")
+    return next(iter(shapes.values()))
+
+
+def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for panel in axes[-1]:
+        panel.set_xlabel("time in seconds")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("frequency in kHz")
+    return figure, list(axes.reshape(-1))
+
+
+def _show(panel: Axes, grid: _Grid, picture: Array, title: str, colour: str) -> AxesImage:
+    """Puts decibels or colours on the axes, ticks in kHz, and the title inside, where it costs no height."""
+    extent = (0.0, grid.seconds, 0.0, grid.top)
+    image = panel.imshow(
+        picture,
+        "magma",
+        vmin=-_RANGE_DB,
+        vmax=0.0,
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        interpolation="nearest",
+    )
+    panel.set_yticks([grid.height(hertz) for hertz in grid.ticks_hz], [f"{hertz / 1000:g}" for hertz in grid.ticks_hz])
+    box = {"facecolor": _BACKGROUND, "edgecolor": "none", "alpha": 0.75, "boxstyle": "round,pad=0.25"}
+    panel.text(0.008, 0.96, title, transform=panel.transAxes, va="top", color=colour, weight="bold", bbox=box)
+    return image
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, format="png")
