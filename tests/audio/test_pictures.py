@@ -43,15 +43,16 @@ def test_bins_80_db_below_the_loudest_are_not_painted(tmp_path):
     assert 0.1 < share_of_colour(path, SOURCE_COLOURS["other"]) < 0.2
 
 
-def test_one_loud_frame_among_many_thousands_is_still_seen(tmp_path):
+@pytest.mark.parametrize("frame", [100, 777, 12_345, 19_800])
+def test_one_loud_frame_among_many_thousands_is_still_seen(tmp_path, frame):
     quiet, click = torch.full((33, 20_000), 1e-3), torch.full((33, 20_000), 1e-3)
-    click[:, 12_345] = 1.0
+    click[:, frame] = 1.0
     draw_spectrograms({"mixture": quiet}, 1000, 16, tmp_path / "quiet.png")
     draw_spectrograms({"mixture": click}, 1000, 16, tmp_path / "click.png")
-    brightest = "#fcfdbf"  # the upper end of magma; both pictures have it, in the colour bar and in a steady sound
+    brightest = "#fcfdbf"  # the upper end of magma, which the colour bar shows too
     shares = [share_of_colour(tmp_path / f"{name}.png", brightest) for name in ("quiet", "click")]
     assert shares[0] > 0.4
-    assert 1e-4 < shares[1] < 0.01
+    assert 5e-4 < shares[1] < 5e-3
 
 
 def test_spectrograms_of_silence_and_of_a_single_frame_are_drawn(tmp_path):

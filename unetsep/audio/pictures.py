@@ -31,7 +31,7 @@ SOURCE_COLOURS = {"vocals": "#f2568b", "drums": "#f6b93b", "bass": "#4a90e2", "o
 _MORE_COLOURS = ("#a678f0", "#f4845f", "#9fd356", "#56cfe1", "#e0aaff", "#d4a373")
 _BACKGROUND = "#101216"
 _KNEE_HZ = 200.0  # below it the frequency axis is about linear, above it about logarithmic
-_ROWS, _MAX_COLUMNS = 320, 1600  # of the picture; more bins than this are pooled, never dropped
+_DPI = 110
 _RANGE_DB, _FULL_DB = 80.0, 25.0  # black, and full colour in the maps, this far below the loudest bin
 _TICKS_HZ = (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0, 20000.0)
 
@@ -70,8 +70,9 @@ def draw_spectrograms(
     shape = _one_shape({title: level.shape for title, level in levels.items()})
     loudest = max(float(level.max()) for level in levels.values())
     rows = math.ceil(len(levels) / columns)
-    figure, panels = _panels(rows, columns, width=11.0 if columns == 1 else 7.0 * columns, height=0.5 + 2.0 * rows)
-    grid = _Grid(shape, sample_rate, hop)
+    width, height = (10.0 if columns == 1 else 7.0), 2.0
+    figure, panels = _panels(rows, columns, width, height)
+    grid = _Grid(shape, sample_rate, hop, width, height)
     for panel, (title, level) in zip(panels, levels.items(), strict=False):
         picture = level.reshape(-1)[grid.loudest_bins(level)] - loudest
         source = next((name for name in SOURCE_COLOURS if title.startswith(name)), "")
@@ -114,13 +115,14 @@ def draw_segmentation(
                 f"the map {title!r} holds indices from {owner.min()} to {owner.max()}, but there are {len(sources)}"
                 f" sources ({', '.join(sources)}): give indices from 0 to {len(sources) - 1}"
             )
-    grid = _Grid(shape, sample_rate, hop)
+    width, height = (11.0 if len(owners) == 1 else 7.0), 4.6
+    figure, panels = _panels(1, len(owners), width, height)
+    grid = _Grid(shape, sample_rate, hop, width, height)
     loudest = grid.loudest_bins(level)  # the loudest of the bins that share a pixel speaks for it
     below = level.max() - level.reshape(-1)[loudest]
     brightness = np.clip((_RANGE_DB - below) / (_RANGE_DB - _FULL_DB), 0.0, 1.0)[..., None]
     colours = source_colours(sources)
     palette = np.array([to_rgb(colours[source]) for source in sources])
-    figure, panels = _panels(1, len(owners), width=11.0 if len(owners) == 1 else 7.0 * len(owners), height=4.6)
     for panel, (title, owner) in zip(panels, owners.items(), strict=True):
         dark = np.array(to_rgb(_BACKGROUND))
         _show(panel, grid, dark + (palette[owner.reshape(-1)[loudest]] - dark) * brightness, title, "white")
@@ -140,15 +142,19 @@ class _Grid:
         shape: (freq, frame) of the spectrum.
         sample_rate: in hertz.
         hop: samples between frames.
+        width: of the panel in inches, its labels included; so
+        height: too.
     """
 
-    def __init__(self, shape: tuple[int, ...], sample_rate: int, hop: int) -> None:
+    def __init__(self, shape: tuple[int, ...], sample_rate: int, hop: int, width: float, height: float) -> None:
         self.bins, self.frames = shape
+        # Never more rows or columns than the paper has pixels (labels take the rest): drawing would drop some of them.
+        self.columns, rows = min(self.frames, int(0.75 * width * _DPI)), int(0.75 * height * _DPI)
         self.top = math.log1p(sample_rate / 2 / _KNEE_HZ)
         self.seconds = self.frames * hop / sample_rate
         self.ticks_hz = [hertz for hertz in _TICKS_HZ if hertz <= sample_rate / 2]
         # Row edges in hertz, evenly spaced on the bent axis, as positions between bins (bin k reaches from k-½ to k+½).
-        edges_hz = _KNEE_HZ * np.expm1(np.linspace(0.0, self.top, _ROWS + 1))
+        edges_hz = _KNEE_HZ * np.expm1(np.linspace(0.0, self.top, rows + 1))
         self.rows = edges_hz / (sample_rate / 2) * (self.bins - 1) + 0.5
 
     def height(self, hertz: float) -> float:
@@ -157,7 +163,7 @@ class _Grid:
 
     def loudest_bins(self, level: Array) -> Indices:
         """For every pixel (row, column) the flat index of the loudest bin in it: pooling that loses no short attack."""
-        columns = np.unique(np.linspace(0, self.frames, min(self.frames, _MAX_COLUMNS) + 1).astype(np.int64))
+        columns = np.linspace(0, self.frames, self.columns + 1).astype(np.int64)
         frames = _loudest(level, columns, axis=1)  # (freq, column)
         level = np.take_along_axis(level, frames, axis=1)
         first = np.clip(self.rows[:-1].astype(np.int64), 0, self.bins - 1)
@@ -188,7 +194,8 @@ def _one_shape(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    """A figure of panels, each this many inches wide and high, with room for labels below and a colour bar beside."""
+    figure = Figure(figsize=(width * columns + 0.5, height * rows + 0.5), dpi=_DPI, layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for panel in axes[-1]:
         panel.set_xlabel("time in seconds")
