@@ -84,6 +84,19 @@ def test_a_wav_written_into_a_pipe_is_read_although_its_header_knows_no_length(t
     assert read_audio(path)[0].shape == noise.shape
 
 
+def test_an_mp3_that_only_guesses_its_length_is_as_long_as_its_info_says(tmp_path):
+    path = tmp_path / "guess.mp3"
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, (50_000, 2))
+    soundfile.write(path, sound, 44100, bitrate_mode="CONSTANT", compression_level=0.5)
+    whole = path.read_bytes()
+    # Without its first frame, the index, as old encoders wrote them.
+    second = whole.index(whole[:2], 4)
+    path.write_bytes(whole[second:])
+    waveform, _ = read_audio(path)
+    assert waveform.shape[1] == audio_info(path).samples
+    assert np.all(waveform[:, -40:] == 0)
+
+
 def test_what_is_no_sound_is_refused_by_name(tmp_path):
     (tmp_path / "text.wav").write_text("not sound at all")
     with pytest.raises(InputError, match=r"cannot read .*text.wav"):

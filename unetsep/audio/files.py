@@ -18,6 +18,9 @@ READABLE = "wav, flac, ogg and mp3 files are read"
 # A writer into a pipe cannot know the length and says 0 or "as much as 32 bits hold": no sign of a cut.
 _UNKNOWN_BYTES = 0x7FFF0000
 
+# An mp3 without an index says how long it is only by its size in bytes, tags included: off by up to two of its frames.
+_MP3_SLACK = 2 * 1152
+
 
 class InputError(ValueError):
     """Something the user gave is wrong: a file, a setting, an array. The message is one line and says what to do."""
@@ -106,6 +109,9 @@ def audio_info(path: Path) -> AudioInfo:
 def read_audio(path: Path, start: int = 0, frames: int = -1) -> tuple[Float32[np.ndarray, "channel sample"], int]:
     """Reads a sound file, or a part of it.
 
+    An mp3 whose length is only an estimate may end up to 2304 samples before it; zeros fill these, so that what is read
+    is always as long as `audio_info` says.
+
     Args:
         path: A wav, flac, ogg or mp3 file.
         start: First sample to read, from 0.
@@ -128,9 +134,13 @@ def read_audio(path: Path, start: int = 0, frames: int = -1) -> tuple[Float32[np
             sound.seek(start)
         waveform = sound.read(frames, dtype="float32", always_2d=True).T
         rate = sound.samplerate
+        slack = _MP3_SLACK if sound.format == "MP3" else 0
     expected = length - start if frames < 0 else min(frames, length - start)
-    if waveform.shape[1] < expected:
+    missing = expected - waveform.shape[1]
+    if missing > slack:
         raise InputError(f"{path} is truncated: {expected} samples promised, {waveform.shape[1]} found; copy it again")
+    if missing:
+        waveform = np.pad(waveform, ((0, 0), (0, missing)))
     if not np.isfinite(waveform).all():
         channel, sample = np.argwhere(~np.isfinite(waveform))[0]
         value = waveform[channel, sample]
