@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Features: TypeAlias = Float[Tensor, "batch channel freq frame"]
+Features: TypeAlias = Float[Tensor, "batch _ freq frame"]  # channels may change, sizes do not
 Norm: TypeAlias = Callable[[int], nn.Module]
 Activation: TypeAlias = Callable[[], nn.Module]
 
@@ -71,7 +71,7 @@ class Block(nn.Module):
     def reach(self) -> tuple[float, float]:
         """How many more bins and frames than one an output depends on: convolutions in a chain add up."""
         kernels = [module.kernel_size for module in self.modules() if isinstance(module, nn.Conv2d)]
-        return sum(kernel[0] - 1 for kernel in kernels), sum(kernel[1] - 1 for kernel in kernels)
+        return float(sum(kernel[0] - 1 for kernel in kernels)), float(sum(kernel[1] - 1 for kernel in kernels))
 
 
 BlockFactory: TypeAlias = Callable[[int, int, int], Block]
@@ -262,7 +262,7 @@ class TDF(Block):
     @property
     def reach(self) -> tuple[float, float]:
         """The whole frequency axis, one frame."""
-        return math.inf, 0
+        return math.inf, 0.0
 
     def forward(self, features: Features) -> Features:
         frames = self.project(features).transpose(-1, -2)  # frequencies last, where linear layers act

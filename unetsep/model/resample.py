@@ -9,12 +9,15 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unetsep.model.blocks import Activation, Features, Norm
+from unetsep.audio.files import InputError
+from unetsep.model.blocks import Activation, Norm
 
 Size: TypeAlias = tuple[int, int]
+Features: TypeAlias = Float[Tensor, "batch _ _ _"]  # (batch, channel, freq, frame), of which all but the first change
 
 
 class Down(nn.Module):
@@ -47,7 +50,7 @@ class StridedConv(Down):
         activation: takes nothing; `torch.nn.Identity` for none.
 
     Raises:
-        ValueError: if the kernel is even and not the stride, or smaller than it.
+        InputError: if the kernel is even and not the stride, or smaller than it.
     """
 
     def __init__(
@@ -116,7 +119,7 @@ class TransposedConv(Up):
         dropout: probability in [0, 1) with which each value is zeroed in training.
 
     Raises:
-        ValueError: if the kernel is even and not the stride, or smaller than it.
+        InputError: if the kernel is even and not the stride, or smaller than it.
     """
 
     def __init__(
@@ -189,7 +192,7 @@ def kernel_and_padding(kernel: Size | None, stride: Size) -> tuple[Size, Size]:
     kernel = stride if kernel is None else kernel
     for k, s in zip(kernel, stride, strict=True):
         if k < s or (k % 2 == 0 and k != s):
-            raise ValueError(
+            raise InputError(
                 f"kernel {kernel} does not fit stride {stride}: on each axis it must be odd and at least the stride, "
                 f"or equal to the stride (leave `kernel` out for that)"
             )

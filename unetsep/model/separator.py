@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
-from unetsep.audio.stft import Signal
+from unetsep.audio.files import InputError
+from unetsep.audio.stft import Signal, check_stft_settings
 from unetsep.model.estimates import Estimate, SoftmaxMask
 from unetsep.model.unet import UNet
 
@@ -25,12 +26,12 @@ class Separator(nn.Module):
         audio_channels: 1 for mono, 2 for stereo.
         sample_rate: in hertz.
         n_fft: samples of an STFT frame, even.
-        hop: samples between frames, at most half of `n_fft`.
+        hop: samples between frames, at most 3/4 of `n_fft`.
         estimate: what the network's output means; `SoftmaxMask` when not given.
         compression: exponent in (0, 1] on the magnitudes that the network reads; quiet partials count for more below 1.
 
     Raises:
-        ValueError: if the STFT's sizes, the compression or the sources are out of range.
+        InputError: if the STFT's sizes, the compression or the sources are out of range.
     """
 
     net: Any  # a module that knows its depth and its receptive_field(), as UNet does
@@ -49,11 +50,10 @@ class Separator(nn.Module):
     ):
         super().__init__()
         if not sources or len(set(sources)) < len(sources):
-            raise ValueError(f"sources are {list(sources)}: name at least one, each once")
-        if n_fft < 4 or n_fft % 2 or not 1 <= hop <= n_fft // 2:
-            raise ValueError(f"n_fft is {n_fft} and hop {hop}: n_fft must be even and hop between 1 and half of n_fft")
+            raise InputError(f"sources are {list(sources)}: name at least one, each once")
+        check_stft_settings(n_fft, hop)
         if not 0 < compression <= 1:
-            raise ValueError(f"compression is {compression}: use more than 0 and at most 1")
+            raise InputError(f"compression is {compression}: use more than 0 and at most 1")
         self.sources = tuple(sources)
         self.audio_channels = audio_channels
         self.sample_rate = sample_rate

@@ -5,6 +5,7 @@ import math
 from torch import nn
 from torch.nn import functional as F
 
+from unetsep.audio.files import InputError
 from unetsep.model.blocks import Block, Features, match_channels
 
 
@@ -19,7 +20,7 @@ class SequenceBlock(Block):
     @property
     def reach(self) -> tuple[float, float]:
         """One bin, all frames."""
-        return 0, math.inf
+        return 0.0, math.inf
 
 
 class RecurrentBlock(SequenceBlock):
@@ -59,13 +60,13 @@ class AttentionBlock(SequenceBlock):
         heads: number of attention heads.
 
     Raises:
-        ValueError: if `out_channels` is no multiple of `heads`.
+        InputError: if `out_channels` is no multiple of `heads`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, freqs: int, *, heads: int = 4):
         super().__init__(in_channels, out_channels, freqs)
         if out_channels % heads:
-            raise ValueError(
+            raise InputError(
                 f"AttentionBlock got {out_channels} channels and {heads} heads: "
                 f"the channels must be a multiple of the heads, so choose other `heads` or another `width`"
             )

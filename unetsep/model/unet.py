@@ -7,8 +7,10 @@ from typing import Any, Literal
 from torch import nn
 from torch.nn import functional as F
 
+from unetsep.audio.files import InputError
 from unetsep.model.blocks import Block, BlockFactory, ConvBlock, ConvNorm, Features
 from unetsep.model.resample import Down, DownFactory, Size, StridedConv, TransposedConv, Up, UpFactory
+from unetsep.model.resample import Features as Resampled
 from unetsep.model.skips import Concat, Skip, SkipFactory
 
 
@@ -70,7 +72,7 @@ class UNet(nn.Module):
         up_at: the way back to single levels.
 
     Raises:
-        ValueError: if `depth` or `subbands` is out of range, or an exception names a level that there is not.
+        InputError: if `depth` or `subbands` is out of range, or an exception names a level that there is not.
     """
 
     def __init__(
@@ -100,9 +102,9 @@ class UNet(nn.Module):
         # defaults stand here and not above: a config that names another class would inherit the default's arguments
         block, down, up, skip = block or ConvBlock, down or StridedConv, up or TransposedConv, skip or Concat
         if depth < 1:
-            raise ValueError(f"depth is {depth}: a U-Net reduces its resolution at least once, so use 1 or more")
+            raise InputError(f"depth is {depth}: a U-Net reduces its resolution at least once, so use 1 or more")
         if not 1 <= subbands <= freqs:
-            raise ValueError(f"subbands is {subbands}: use 1 to {freqs}, the number of frequency bins")
+            raise InputError(f"subbands is {subbands}: use 1 to {freqs}, the number of frequency bins")
         self.depth = depth
         self.subbands = subbands
         outermost = 1 if entry == "stride" else 0
@@ -147,14 +149,14 @@ class UNet(nn.Module):
         out = self.exit(inner, folded.shape[-2:]) if isinstance(self.exit, Up) else self.exit(inner)
         return self._unfold(out)[..., :freqs, :]
 
-    def _fold(self, features: Features) -> Features:
+    def _fold(self, features: Features) -> Resampled:
         """(batch, channel, freq, frame) -> (batch, channel * subbands, freq / subbands rounded up, frame)."""
         if self.subbands == 1:
             return features
         filled = F.pad(features, (0, 0, 0, -features.shape[-2] % self.subbands))
         return filled.unflatten(-2, (-1, self.subbands)).transpose(2, 3).flatten(1, 2)
 
-    def _unfold(self, features: Features) -> Features:
+    def _unfold(self, features: Resampled) -> Resampled:
         if self.subbands == 1:
             return features
         return features.unflatten(1, (-1, self.subbands)).transpose(2, 3).flatten(2, 3)
@@ -169,8 +171,7 @@ class UNet(nn.Module):
 
 def reach_through(*parts: Block | Down | Up | Level) -> tuple[float, float]:
     """The reach of a chain of parts: what lies between a way down and its way up counts a stride's worth."""
-    freq: float = 0
-    frame: float = 0
+    freq = frame = 0.0
     scale = (1, 1)
     for part in parts:
         freq, frame = freq + scale[0] * part.reach[0], frame + scale[1] * part.reach[1]
@@ -186,6 +187,6 @@ def by_level(name: str, default: Any, exceptions: Mapping[int, Any] | None, leve
     values = dict.fromkeys(levels, default)
     for level, value in (exceptions or {}).items():
         if int(level) not in values:
-            raise ValueError(f"{name} names level {level}, but the levels are {', '.join(map(str, values)) or 'none'}")
+            raise InputError(f"{name} names level {level}, but the levels are {', '.join(map(str, values)) or 'none'}")
         values[int(level)] = value
     return values
