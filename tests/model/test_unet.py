@@ -251,6 +251,7 @@ class TestReceptiveField:
 
     def test_frequency_transforms_see_all_bins_and_sequences_all_frames(self):
         assert UNet(1, 1, 64, depth=1, width=4, block=TDF).receptive_field()[0] == math.inf
+        assert UNet(1, 1, 64, depth=2, width=4, decoder=TDF).receptive_field()[0] == math.inf
         for bottleneck in (RecurrentBlock, AttentionBlock):
             assert UNet(1, 1, 64, depth=1, width=4, bottleneck=bottleneck).receptive_field()[1] == math.inf
 

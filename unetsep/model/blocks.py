@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Features: TypeAlias = Float[Tensor, "batch _ freq frame"]  # channels may change, sizes do not
+Extent: TypeAlias = tuple[float, float]  # so many bins and frames; infinite for a whole axis
 Norm: TypeAlias = Callable[[int], nn.Module]
 Activation: TypeAlias = Callable[[], nn.Module]
 
@@ -67,11 +68,12 @@ class Block(nn.Module):
         self.out_channels = out_channels
         self.freqs = freqs
 
-    @property
-    def reach(self) -> tuple[float, float]:
-        """How many more bins and frames than one an output depends on: convolutions in a chain add up."""
+    def sees(self, extent: Extent) -> Extent:
+        """Input bins and frames that so many neighbouring outputs depend on: a chain of convolutions adds up."""
         kernels = [module.kernel_size for module in self.modules() if isinstance(module, nn.Conv2d)]
-        return float(sum(kernel[0] - 1 for kernel in kernels)), float(sum(kernel[1] - 1 for kernel in kernels))
+        return extent[0] + sum(kernel[0] - 1 for kernel in kernels), extent[1] + sum(
+            kernel[1] - 1 for kernel in kernels
+        )
 
 
 BlockFactory: TypeAlias = Callable[[int, int, int], Block]
@@ -259,10 +261,9 @@ class TDF(Block):
         self.expand = nn.Linear(units, freqs, bias=False)
         self.after = nn.Sequential(norm(out_channels), activation())
 
-    @property
-    def reach(self) -> tuple[float, float]:
-        """The whole frequency axis, one frame."""
-        return math.inf, 0.0
+    def sees(self, extent: Extent) -> Extent:
+        """The whole frequency axis."""
+        return math.inf, extent[1]
 
     def forward(self, features: Features) -> Features:
         frames = self.project(features).transpose(-1, -2)  # frequencies last, where linear layers act
@@ -303,10 +304,9 @@ class TFCTDF(Block):
             out_channels, out_channels, freqs, squeeze=squeeze, min_units=min_units, norm=norm, activation=activation
         )
 
-    @property
-    def reach(self) -> tuple[float, float]:
+    def sees(self, extent: Extent) -> Extent:
         """The whole frequency axis, and the convolutions' frames."""
-        return math.inf, self.tfc.reach[1]
+        return math.inf, self.tfc.sees(extent)[1]
 
     def forward(self, features: Features) -> Features:
         features = self.tfc(features)

@@ -14,20 +14,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unetsep.audio.files import InputError
-from unetsep.model.blocks import Activation, Norm
+from unetsep.model.blocks import Activation, Extent, Norm
 
 Size: TypeAlias = tuple[int, int]
 Features: TypeAlias = Float[Tensor, "batch _ _ _"]  # (batch, channel, freq, frame), of which all but the first change
 
 
 class Down(nn.Module):
-    """A way down: `out_channels` says what arrives there, `reach` how many more bins and frames than one it reads."""
+    """A way down: `out_channels` says what arrives there; each output reads a patch of the `kernel`'s size."""
 
-    def __init__(self, out_channels: int, stride: Size, reach: Size):
+    def __init__(self, out_channels: int, stride: Size, kernel: Size):
         super().__init__()
         self.out_channels = out_channels
         self.stride = stride
-        self.reach = reach
+        self.kernel = kernel
+
+    def sees(self, extent: Extent) -> Extent:
+        """Input bins and frames that so many neighbouring outputs depend on."""
+        (freq, frame), (freqs, frames), kernel = self.stride, extent, self.kernel
+        return freq * (freqs - 1) + kernel[0], frame * (frames - 1) + kernel[1]
 
     def fill(self, features: Features) -> Features:
         """Adds zeros at the far ends up to a multiple of the stride, so that nothing is cut off."""
@@ -64,7 +69,7 @@ class StridedConv(Down):
         activation: Activation = nn.ReLU,
     ):
         kernel, padding = kernel_and_padding(kernel, stride)
-        super().__init__(out_channels, stride, (kernel[0] - 1, kernel[1] - 1))
+        super().__init__(out_channels, stride, kernel)
         normalisation = norm(out_channels)
         bias = isinstance(normalisation, nn.Identity)
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=bias)
@@ -78,7 +83,7 @@ class MaxPool(Down):
     """The largest value of each stride's patch; the next block changes the channels (Ronneberger et al. 2015)."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: Size):
-        super().__init__(in_channels, stride, (stride[0] - 1, stride[1] - 1))
+        super().__init__(in_channels, stride, stride)
         self.pool = nn.MaxPool2d(stride, stride)
 
     def forward(self, features: Features) -> Features:
@@ -86,15 +91,22 @@ class MaxPool(Down):
 
 
 class Up(nn.Module):
-    """A way up: a convolution and its finish; `reach` is how many more bins and frames than one it reads down there."""
+    """A way up: a convolution and its finish; each input is spread over a patch of the `kernel`'s size."""
 
-    def __init__(self, out_channels: int, stride: Size, reach: Size, conv: nn.Module, finish: nn.Module):
+    def __init__(self, out_channels: int, stride: Size, kernel: Size, conv: nn.Module, finish: nn.Module):
         super().__init__()
         self.out_channels = out_channels
         self.stride = stride
-        self.reach = reach
+        self.kernel = kernel
         self.conv = conv
         self.finish: nn.Module = finish
+
+    def sees(self, extent: Extent) -> Extent:
+        """Input bins and frames that so many neighbouring outputs depend on, where these lie worst."""
+        # as many as there are multiples of the stride among the starts of the patches that meet these outputs
+        starts = (n + k - 2 for n, k in zip(extent, self.kernel, strict=True))
+        freqs, frames = (n if math.isinf(n) else n // s + 1 for n, s in zip(starts, self.stride, strict=True))
+        return freqs, frames
 
     def linear(self) -> "Up":
         """Itself with a bias in place of its finish: the last layer of a network leaves the range to the estimate."""
@@ -145,8 +157,7 @@ class TransposedConv(Up):
             output_padding=(stride[0] + 2 * padding[0] - kernel[0], stride[1] + 2 * padding[1] - kernel[1]),
             bias=isinstance(normalisation, nn.Identity),
         )
-        reach = (math.ceil(kernel[0] / stride[0]) - 1, math.ceil(kernel[1] / stride[1]) - 1)
-        super().__init__(out_channels, stride, reach, conv, finish)
+        super().__init__(out_channels, stride, kernel, conv, finish)
 
     def forward(self, features: Features, size: Size) -> Features:
         return self.finish(self.conv(features)[..., : size[0], : size[1]])
@@ -178,9 +189,8 @@ class Interpolate(Up):
         bias = isinstance(normalisation, nn.Identity)
         # after the repetition: before it a convolution would cost less, but could not smooth the edges of the patches
         conv = nn.Conv2d(in_channels, out_channels, kernel, padding="same", bias=bias)
-        # k neighbours of a repeated axis lie in at most ceil((k - 1) / s) + 1 patches
-        reach = (math.ceil((kernel[0] - 1) / stride[0]), math.ceil((kernel[1] - 1) / stride[1]))
-        super().__init__(out_channels, stride, reach, conv, nn.Sequential(normalisation, activation()))
+        spread = (kernel[0] + stride[0] - 1, kernel[1] + stride[1] - 1)
+        super().__init__(out_channels, stride, spread, conv, nn.Sequential(normalisation, activation()))
 
     def forward(self, features: Features, size: Size) -> Features:
         repeated = features.repeat_interleave(self.stride[0], -2).repeat_interleave(self.stride[1], -1)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unetsep.audio.files import InputError
-from unetsep.model.blocks import Block, Features, match_channels
+from unetsep.model.blocks import Block, Extent, Features, match_channels
 
 
 class SequenceBlock(Block):
@@ -17,10 +17,9 @@ class SequenceBlock(Block):
         self.project = match_channels(in_channels, out_channels)
         self.norm = nn.LayerNorm(out_channels)
 
-    @property
-    def reach(self) -> tuple[float, float]:
-        """One bin, all frames."""
-        return 0.0, math.inf
+    def sees(self, extent: Extent) -> Extent:
+        """All frames."""
+        return extent[0], math.inf
 
 
 class RecurrentBlock(SequenceBlock):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unetsep.audio.files import InputError
-from unetsep.model.blocks import Block, BlockFactory, ConvBlock, ConvNorm, Features
+from unetsep.model.blocks import Block, BlockFactory, ConvBlock, ConvNorm, Extent, Features
 from unetsep.model.resample import Down, DownFactory, Size, StridedConv, TransposedConv, Up, UpFactory
 from unetsep.model.resample import Features as Resampled
 from unetsep.model.skips import Concat, Skip, SkipFactory
@@ -29,10 +29,11 @@ class Level(nn.Module):
         self.decode = decode
         self.out_channels = decode.out_channels
 
-    @property
-    def reach(self) -> tuple[float, float]:
-        """How many more bins and frames than one an output of this level depends on, at this level's resolution."""
-        return reach_through(self.encode, self.down, self.inner, self.up, self.decode)
+    def sees(self, extent: Extent) -> Extent:
+        """Input bins and frames that so many neighbouring outputs depend on, through the bottleneck."""
+        for part in (self.decode, self.up, self.inner, self.down, self.encode):
+            extent = part.sees(extent)
+        return extent
 
     def forward(self, features: Features) -> Features:
         encoded = self.encode(features)
@@ -161,25 +162,13 @@ class UNet(nn.Module):
             return features
         return features.unflatten(1, (-1, self.subbands)).transpose(2, 3).flatten(2, 3)
 
-    def receptive_field(self) -> tuple[float, float]:
+    def receptive_field(self) -> Extent:
         """Bins and frames of the input that one output bin may depend on; infinite where it is a whole axis."""
-        freq, frame = self.levels.reach
-        if isinstance(self.enter, Down) and isinstance(self.exit, Up):
-            freq, frame = reach_through(self.enter, self.levels, self.exit)
-        return self.subbands * (1 + freq), 1 + frame
-
-
-def reach_through(*parts: Block | Down | Up | Level) -> tuple[float, float]:
-    """The reach of a chain of parts: what lies between a way down and its way up counts a stride's worth."""
-    freq = frame = 0.0
-    scale = (1, 1)
-    for part in parts:
-        freq, frame = freq + scale[0] * part.reach[0], frame + scale[1] * part.reach[1]
-        if isinstance(part, Down):
-            scale = (scale[0] * part.stride[0], scale[1] * part.stride[1])
-        elif isinstance(part, Up):
-            scale = (scale[0] // part.stride[0], scale[1] // part.stride[1])
-    return freq, frame
+        extent: Extent = (1.0, 1.0)
+        for part in (self.exit, self.levels, self.enter):
+            if isinstance(part, Level | Block | Down | Up):  # and not the 1x1 convolutions around the levels
+                extent = part.sees(extent)
+        return self.subbands * extent[0], extent[1]
 
 
 def by_level(name: str, default: Any, exceptions: Mapping[int, Any] | None, levels: Iterable[int]) -> dict[int, Any]:
