@@ -1,17 +1,8 @@
 """The parameterised U-Net: blocks, skips, resampling, estimates, and the separator around them."""
 
-from unetsep.model.blocks import (
-    TDF,
-    TFC,
-    TFCTDF,
-    Block,
-    ConvBlock,
-    DepthwiseBlock,
-    LayerNorm,
-    NoBlock,
-    ResidualBlock,
-)
+from unetsep.model.blocks import Block, ConvBlock, DepthwiseBlock, LayerNorm, NoBlock, ResidualBlock
 from unetsep.model.estimates import ComplexMask, Estimate, Magnitude, SigmoidMask, SoftmaxMask, Spectrum
+from unetsep.model.frequency import TDF, TFC, TFCTDF
 from unetsep.model.references import DeepUNet, SpectrogramChannels, TFCTDFUNet
 from unetsep.model.resample import Down, Interpolate, MaxPool, StridedConv, TransposedConv, Up
 from unetsep.model.separator import Separator

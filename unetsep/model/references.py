@@ -8,7 +8,8 @@ from functools import partial
 
 from torch import nn
 
-from unetsep.model.blocks import TFCTDF, ConvBlock, NoBlock
+from unetsep.model.blocks import ConvBlock, NoBlock
+from unetsep.model.frequency import TFCTDF
 from unetsep.model.resample import MaxPool, StridedConv, TransposedConv
 from unetsep.model.skips import SkipFactory
 from unetsep.model.unet import UNet
