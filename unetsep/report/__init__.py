@@ -1,0 +1,35 @@
+"""A sweep's answer: `unetsep report RUN` writes a page and tables, and prints the leaderboard."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from unetsep.report.page import write_report
+from unetsep.report.run import read_run
+from unetsep.report.tables import print_leaderboard
+
+__all__ = ["main", "print_leaderboard", "read_run", "write_report"]
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs `unetsep report`: writes the report and prints the leaderboard and the report's path.
+
+    Raises:
+        InputError: If the folder is no sweep's, or no trial has a score yet.
+    """
+    parser = argparse.ArgumentParser(
+        prog="unetsep report",
+        description="Write a sweep's report: index.html, trials.csv and pareto.csv. Works while the sweep is running.",
+    )
+    parser.add_argument("run", metavar="RUN", type=Path, help="the sweep's folder, such as runs/shallow")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="where to write, with the front's sounds copied along (default: RUN/report)",
+    )
+    given = parser.parse_args(args)
+    page = write_report(given.run, given.out)
+    print_leaderboard(given.run)
+    print(f"report: {page}")
+    return 0

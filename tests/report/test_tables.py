@@ -1,0 +1,75 @@
+import csv
+import math
+
+from rich.console import Console
+
+from unetsep.report.run import read_run
+from unetsep.report.tables import ROWS, leaderboard_columns, print_leaderboard, write_csv
+
+from .sweep_folder import DEPTH, LR, write_trial
+
+
+def printed(sweep) -> list[str]:
+    console = Console(width=160, record=True, file=(sweep / "out.txt").open("w"))
+    print_leaderboard(sweep, console)
+    console.file.close()
+    return (sweep / "out.txt").read_text().splitlines()
+
+
+def test_the_leaderboard_shows_score_stems_floor_and_cost_with_the_front_marked(sweep):
+    lines = printed(sweep)
+    first = next(line for line in lines if line.startswith("●"))
+    assert first.split() == [
+        *("●", "0", "5.00", "5.00", "6.00", "7.00", "8.00", "3.00", "1", "1", "k", "1"),
+        *("depth", "1,", "block", "ConvBlock,", "lr", "0.001"),
+    ]
+    assert [line.split()[1] for line in lines if line.startswith("●")] == ["0", "2", "3"]
+
+
+def test_the_leaderboard_lists_why_trials_have_no_score_without_reading_brackets_as_markup(sweep):
+    text = "\n".join(printed(sweep))
+    assert "trial 4 refused: gmacs_per_second is 3.2, over the budget of 2" in text
+    assert "trial 5 failed: the loss is NaN in <epoch 2>, tracks: [red]A & B[/red]" in text
+    assert "trial 6 unfinished: logged up to epoch 3" in text
+
+
+def test_the_leaderboard_ends_with_the_question_and_its_answer(sweep):
+    lines = printed(sweep)
+    assert "How shallow can a U-Net be and still separate?" in lines
+    assert any(line.startswith("So far, trial 0 is best: usdr 5.00 dB") for line in lines)
+
+
+def test_a_long_leaderboard_is_cut_but_keeps_the_front(sweep):
+    for number in range(10, 10 + ROWS):
+        write_trial(sweep, number, usdr=4.9 - number / 1000, gmacs=5.0)
+    lines = printed(sweep)
+    assert any(line.startswith("●") and line.split()[1] == "3" for line in lines)
+    assert "and 2 more in trials.csv" in lines
+
+
+def test_columns_follow_the_objectives(sweep):
+    text = (sweep / "sweep.yaml").read_text().replace("gmacs_per_second", "params")
+    (sweep / "sweep.yaml").write_text(text)
+    headings = [column.heading for column in leaderboard_columns(read_run(sweep))]
+    assert headings == ["usdr, dB", "vocals", "drums", "bass", "other", "above floor, dB", "parameters", "depth"]
+
+
+def test_the_csv_holds_every_trial_with_exact_numbers_and_empty_cells_for_the_unmeasured(sweep, tmp_path):
+    run = read_run(sweep)
+    write_csv(run, run.trials, tmp_path / "trials.csv")
+    with (tmp_path / "trials.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["number"] for row in rows] == [str(number) for number in range(7)]
+    assert [row["on_front"] for row in rows] == ["1", "0", "1", "1", "0", "0", "0"]
+    assert float(rows[2]["val/usdr"]) == 4.8
+    assert float(rows[2]["above_floor"]) == 4.8 - 2.0
+    assert (rows[2]["cost/params"], rows[2][DEPTH], rows[2][LR]) == ("3000", "3", "0.003")
+    assert (rows[4]["val/usdr"], rows[4]["cost/gmacs_per_second"], rows[4]["state"]) == ("", "3.2", "refused")
+    assert rows[5]["reason"] == "the loss is NaN in <epoch 2>, tracks: [red]A & B[/red]"
+
+
+def test_an_infinite_number_is_written_as_such(sweep, tmp_path):
+    write_trial(sweep, 9, usdr=1.0, cost={"receptive_field_seconds": math.inf})
+    run = read_run(sweep)
+    write_csv(run, run.trials, tmp_path / "trials.csv")
+    assert ",inf," in (tmp_path / "trials.csv").read_text()

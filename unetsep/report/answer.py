@@ -1,0 +1,102 @@
+"""The answer to a sweep's question, in sentences with numbers."""
+
+import math
+from dataclasses import dataclass
+
+from unetsep.report.measures import measure, short_names, show_choice
+from unetsep.report.run import Run, Trial
+
+SEED_SPREAD_DB = 0.3
+"""Repeating one small model with other seeds moves a stem's score by this much: less is no difference."""
+
+MOST_VALUES = 8
+"""A setting that took more values than this in a sweep is a range, not a choice between few."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The best score among the trials that made one choice, such as depth = 2."""
+
+    choice: str
+    trial: Trial
+    score: float
+    trials: int
+
+
+def answer(run: Run) -> list[str]:
+    """Which trial is best, which comes close for less, and which is the cheapest that beats the floor at all."""
+    score, best = measure(run.score), run.front[0]
+    floor = run.floor_of(run.score)
+    lead = "So far, trial" if any(trial.state == "unfinished" for trial in run.rest) else "Trial"
+    above = ""
+    if math.isfinite(floor):
+        side = "above" if run.above_floor(best) >= 0 else "below"
+        gap = score.show(abs(run.above_floor(best)))
+        above = f", {gap} {side} the floor of {score.show(floor)}"
+    reached = f"{score.name} {score.show(best.value(run.score))}"
+    sentences = [f"{lead} {best.number} is best: {reached}{above}{_price(run, best)}."]
+
+    if run.cost is None or run.objectives.get(run.cost, False):
+        return sentences
+    said = [best]
+    if score.unit == "dB":
+        near = _cheapest(run, best.value(run.score) - _sign(run) * SEED_SPREAD_DB)
+        if near not in said:
+            said.append(near)
+            sentences.append(
+                f"Trial {near.number} comes within {SEED_SPREAD_DB} dB of it, a gap that only more seeds could "
+                f"confirm{_price(run, near, best)}."
+            )
+    if math.isfinite(floor) and run.above_floor(best) > 0:
+        least = _cheapest(run, floor)
+        if least not in said:
+            sentences.append(
+                f"The cheapest on the front that still beats the floor is trial {least.number}: "
+                f"{score.name} {score.show(least.value(run.score))}{_price(run, least, best)}."
+            )
+    return sentences
+
+
+def reached_by_choice(run: Run) -> dict[str, list[Reached]]:
+    """For each setting that took a few values in the sweep: the best trial of each value, best value first.
+
+    The settings are the suggested ones and, where the architecture varied, its depth.
+    """
+    names = short_names(list(dict.fromkeys(key for trial in run.ranked for key in trial.params)))
+    groups: dict[str, dict[str, list[Trial]]] = {}
+    for trial in run.ranked:
+        if not math.isfinite(trial.value(run.score)):
+            continue
+        choices = {names[key]: show_choice(value) for key, value in trial.params.items()}
+        if math.isfinite(depth := trial.value("cost/depth")):
+            choices.setdefault("depth", measure("cost/depth").show(depth))
+        for name, choice in choices.items():
+            groups.setdefault(name, {}).setdefault(choice, []).append(trial)
+    return {
+        name: [Reached(choice, trials[0], trials[0].value(run.score), len(trials)) for choice, trials in values.items()]
+        for name, values in groups.items()
+        if 2 <= len(values) <= MOST_VALUES
+    }
+
+
+def _cheapest(run: Run, score: float) -> Trial:
+    """The front's cheapest trial whose score is better than `score`."""
+    good = [trial for trial in run.front if _sign(run) * (trial.value(run.score) - score) > 0]
+    costs = [trial.value(run.cost or "") for trial in good]
+    return good[min(range(len(good)), key=lambda index: costs[index] if math.isfinite(costs[index]) else math.inf)]
+
+
+def _sign(run: Run) -> float:
+    return 1.0 if run.objectives[run.score] else -1.0
+
+
+def _price(run: Run, trial: Trial, compared: Trial | None = None) -> str:
+    words = []
+    if run.cost and math.isfinite(price := trial.value(run.cost)):
+        share = price / compared.value(run.cost) if compared and compared.value(run.cost) > 0 else math.nan
+        words.append(
+            f"at {measure(run.cost).show(price)}" + (f" ({share:.0%} of the cost)" if math.isfinite(share) else "")
+        )
+    if run.cost != "cost/depth" and math.isfinite(depth := trial.value("cost/depth")):
+        words.append(f"with depth {depth:.0f}")
+    return ", " + " ".join(words) if words else ""

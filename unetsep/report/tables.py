@@ -1,0 +1,135 @@
+"""The trials as tables: the leaderboard's columns, the leaderboard in the terminal, and the CSV files."""
+
+import csv
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from unetsep.audio.files import replacing
+from unetsep.report.answer import answer
+from unetsep.report.measures import Measure, measure, short_names, show_choice
+from unetsep.report.run import Run, Trial, read_run
+
+ROWS = 20
+"""The terminal shows this many trials at most, and all of the front; the page and the CSV file show every one."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A measured column of the leaderboard; a stem's own score stands under the stem's name alone."""
+
+    measure: Measure
+    value: Callable[[Trial], float]
+    stem: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The head of the column, with the unit."""
+        return self.stem or self.measure.heading
+
+    def show(self, trial: Trial) -> str:
+        """The trial's value without its unit, which stands in the heading."""
+        return self.measure.show(self.value(trial), unit=False)
+
+
+def leaderboard_columns(run: Run) -> list[Column]:
+    """The score, its stems, the distance above the floor, the other objectives, and the size of the network."""
+
+    def column(key: str, stem: str = "") -> Column:
+        return Column(measure(key), lambda trial: trial.value(key), stem)
+
+    columns = [column(run.score), *(column(f"{run.score}/{stem}", stem) for stem in run.stems)]
+    if math.isfinite(run.floor_of(run.score)):
+        words = "score less the floor's, which is one fixed frequency mask per stem, the best on the training tracks"
+        columns.append(Column(Measure("above floor", measure(run.score).unit, words), run.above_floor))
+    costs = [key for key in (run.cost, *run.objectives, "cost/params", "cost/depth") if key and key != run.score]
+    known = [key for key in dict.fromkeys(costs) if any(math.isfinite(trial.value(key)) for trial in run.ranked)]
+    return columns + [column(key) for key in known]
+
+
+def choices(run: Run, trial: Trial) -> list[tuple[str, str]]:
+    """The trial's suggested settings, each under the shortest name that is clear within the sweep."""
+    names = short_names(list(dict.fromkeys(key for other in run.trials for key in other.params)))
+    return [(names[key], show_choice(value)) for key, value in trial.params.items()]
+
+
+def print_leaderboard(run: Path, console: Console | None = None) -> None:
+    """Prints a sweep's answer and its best trials, the front marked with a dot.
+
+    Args:
+        run: The sweep's folder.
+        console: Where to print; the terminal if not given.
+
+    Raises:
+        InputError: If the folder is no sweep's, or no trial has a score yet.
+    """
+    sweep = read_run(run)
+    console = console or Console()
+    table = Table(
+        title=f"{sweep.name}: {sweep.tally()}", title_justify="left", box=None, header_style="dim", pad_edge=False
+    )
+    table.add_column("")
+    table.add_column("trial", justify="right")
+    columns = leaderboard_columns(sweep)
+    for column in columns:
+        table.add_column(column.heading.replace(", ", "\n").replace(" ", "\n"), justify="right", no_wrap=True)
+    table.add_column("choices", overflow="fold")
+    front = {trial.number for trial in sweep.front}
+    shown = [trial for rank, trial in enumerate(sweep.ranked) if rank < ROWS or trial.number in front]
+    for trial in shown:
+        settings = ", ".join(f"{name} {value}" for name, value in choices(sweep, trial))
+        mark, style = ("●", "bold") if trial.number in front else ("", "")
+        cells = [mark, str(trial.number), *(column.show(trial) for column in columns), _plain(settings)]
+        table.add_row(*cells, style=style)
+    console.print(table)
+    if len(shown) < len(sweep.ranked):
+        console.print(f"and {len(sweep.ranked) - len(shown)} more in trials.csv", style="dim")
+    for trial in sweep.rest:
+        console.print(_plain(f"trial {trial.number} {trial.state}: {trial.reason or 'no reason given'}"), style="dim")
+    if sweep.question:
+        console.print(_plain(sweep.question), style="italic")
+    for sentence in answer(sweep):
+        console.print(_plain(sentence))
+
+
+def _plain(text: str) -> str:
+    """Text in which square brackets are brackets, not rich's markup."""
+    return text.replace("[", r"\[")
+
+
+def write_csv(run: Run, trials: Sequence[Trial], path: Path) -> None:
+    """Writes one row per trial with everything known of it; what was not measured is an empty cell.
+
+    Scores stand under their own keys in dB, costs under `cost/<name>`, settings under their dotted config keys.
+    """
+    front = {trial.number for trial in run.front}
+
+    def keys(of: Callable[[Trial], dict[str, Any]]) -> list[str]:
+        return list(dict.fromkeys(key for trial in run.trials for key in of(trial)))
+
+    scores, costs, settings = (
+        keys(lambda trial: trial.scores),
+        keys(lambda trial: trial.cost),
+        keys(lambda trial: trial.params),
+    )
+    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        head = ["number", "state", "on_front", *scores, "above_floor", *(f"cost/{name}" for name in costs)]
+        writer.writerow([*head, "seconds", "epoch", *settings, "reason"])
+        for trial in trials:
+            numbers = [trial.scores.get(key, math.nan) for key in scores] + [run.above_floor(trial)]
+            numbers += [trial.cost.get(name, math.nan) for name in costs] + [trial.seconds]
+            row = [trial.number, trial.state, int(trial.number in front), *map(_cell, numbers)]
+            row += ["" if trial.epoch is None else trial.epoch]
+            writer.writerow([*row, *(trial.params.get(key, "") for key in settings), trial.reason])
+
+
+def _cell(value: float) -> float | int | str:
+    if math.isnan(value):
+        return ""
+    return int(value) if value.is_integer() else value
