@@ -1,0 +1,82 @@
+# Two commands do everything on a fresh machine: `make sweep` and `make test`. `make` alone explains the others.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+NAME ?= shallow
+OUT ?= runs/$(NAME)
+CONFIG ?= sweeps/base/small.yaml
+
+help: ## Show this help
+	@echo 'usage: make TARGET [NAME=VALUE ...]'; echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/ready ffmpeg ## Make the virtual environment and install what the package needs
+
+sweep: setup ## Answer a question: NAME=shallow DATA=folder TRIALS=n OUT=runs/NAME ARGS='--dotted.key=value'
+	@$(BIN)/unetsep sweep sweeps/$(NAME).yaml --out $(OUT) \
+		$(if $(DATA),--data $(DATA)) $(if $(TRIALS),--trials $(TRIALS)) $(ARGS)
+
+fit: setup ## Train one network: CONFIG=file.yaml DATA=folder OUT=runs/fit ARGS='--dotted.key=value'
+	@$(if $(DATA),,$(BIN)/unetsep data synth --out data/synthetic --train 24 --valid 6 --test 2 --seconds 20 --seed 0)
+	@$(BIN)/unetsep fit --config $(CONFIG) --data.root $(or $(DATA),data/synthetic) \
+		--out $(if $(filter file,$(origin OUT)),runs/fit,$(OUT)) $(ARGS)
+
+report: setup ## Write the page of a sweep again: OUT=runs/NAME
+	@$(BIN)/unetsep report $(OUT)
+
+test: $(VENV)/ready-dev ffmpeg ## Run the tests, a few minutes
+	$(BIN)/python -m pytest tests $(ARGS)
+
+test-slow: $(VENV)/ready-dev ffmpeg ## Run the tests that take longer
+	$(BIN)/python -m pytest tests -m slow $(ARGS)
+
+check: $(VENV)/ready-dev ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+notebooks: $(VENV)/ready-dev ## Execute every notebook
+	$(BIN)/python -m pytest tests/test_notebooks.py -m 'slow or not slow' $(ARGS)
+
+bench: $(VENV)/ready-dev ffmpeg ## Run every benchmark; results go to benchmarks/results
+	@mkdir -p benchmarks/results
+	@for each in benchmarks/*.py; do \
+		echo "== $$each"; $(BIN)/python $$each --json benchmarks/results/$$(basename $$each .py).json || exit 1; done
+
+clean: ## Remove the environment and what tools leave behind; runs and data stay
+	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: an installation is made anew when the list of packages changes.
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo 'unetsep needs Python 3.10 or newer: make PYTHON=python3.12 ...' >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo 'no virtual environment could be made: on Debian, apt-get install python3-venv' >&2; exit 2; }
+	@echo 'Installing unetsep into $(VENV): about 5 GB, a minute or two on a fast network.'
+	@$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable . | \
+		grep --line-buffered -E '^(Collecting|Installing|Successfully|ERROR)' | cut -c1-110; exit $${PIPESTATUS[0]}
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	@echo 'Installing what tests and checks need.'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# MUSDB18's stems and mp3 files are read through ffmpeg; everything else works without it.
+ffmpeg:
+	@command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || { \
+		echo 'Installing ffmpeg.'; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq ffmpeg >/dev/null; \
+		elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+			sudo apt-get update -qq && sudo apt-get install -y -qq ffmpeg >/dev/null; \
+		else false; fi; } || \
+		echo 'ffmpeg could not be installed here: MUSDB18 (.stem.mp4) cannot be read until you install it' \
+			'(Debian: apt-get install ffmpeg; macOS: brew install ffmpeg; conda: conda install ffmpeg).' >&2
+
+.PHONY: help setup sweep fit report test test-slow check notebooks bench clean ffmpeg
