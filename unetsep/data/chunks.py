@@ -1,0 +1,140 @@
+"""Training chunks: which one is drawn depends on the seed, the epoch and the chunk's number, and on nothing else.
+
+Not on how many worker processes there are, not on whether training was interrupted: the sampler hands (epoch, number)
+to the workers, and the loader's state lets a resumed epoch go on where it stopped.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from unetsep.data.cache import CachedTrack
+
+_SILENCE = 1e-6  # mean square of the mixture: -60 dB below full scale
+_DRAWS = 10
+
+
+class Batch(NamedTuple):
+    """What a network is trained or judged on; the mixture is always `stems.sum(1)`.
+
+    Attributes:
+        stems: float32 (batch, source, channel, sample).
+        tracks: the name of the track that each item was cut from (before any remix).
+    """
+
+    stems: Tensor
+    tracks: list[str]
+
+
+class Chunks(Dataset[tuple[Tensor, str]]):
+    """Random chunks of tracks, every possible chunk of every track being equally likely.
+
+    A chunk whose mixture lies below -60 dB of full scale (mean square) teaches nothing: it is drawn again, up to ten
+    times in all. Tracks shorter than a chunk are followed by silence.
+
+    Args:
+        tracks: to cut from.
+        length: of a chunk in samples.
+        seed: not negative.
+        per_epoch: chunks in an epoch.
+    """
+
+    def __init__(self, tracks: Sequence[CachedTrack], length: int, seed: int, per_epoch: int) -> None:
+        self.tracks = list(tracks)
+        self.length = length
+        self.seed = seed
+        self.per_epoch = per_epoch
+        self._ends = np.cumsum([max(1, track.samples - length + 1) for track in self.tracks])
+
+    def __len__(self) -> int:
+        return self.per_epoch
+
+    def __getitem__(self, index: tuple[int, int] | int) -> tuple[Tensor, str]:
+        """The chunk (epoch, number); a bare number means epoch 0, as under Lightning's `overfit_batches`."""
+        epoch, number = index if isinstance(index, tuple) else (0, index)
+        random = np.random.default_rng([self.seed, epoch, number])
+        for _ in range(_DRAWS):
+            place = int(random.integers(self._ends[-1]))
+            which = int(np.searchsorted(self._ends, place, side="right"))
+            start = place - (int(self._ends[which - 1]) if which else 0)
+            stems = self.tracks[which].chunk(start, self.length)
+            if float(stems.sum(dim=0).square().mean()) > _SILENCE:
+                break
+        return stems, self.tracks[which].name
+
+
+class WholeTracks(Dataset[tuple[Tensor, str]]):
+    """Tracks from beginning to end, in the order given: what is measured."""
+
+    def __init__(self, tracks: Sequence[CachedTrack]) -> None:
+        self.tracks = list(tracks)
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, str]:
+        return self.tracks[index].chunk(), self.tracks[index].name
+
+
+class ChunkSampler(DistributedSampler[tuple[int, int]]):
+    """Numbers the chunks of an epoch: (epoch, 0), (epoch, 1), ...; on several devices each takes its own batches.
+
+    Args:
+        chunks: the data set.
+        batch_size: chunks in a batch.
+        replicas: number of devices.
+        rank: this device's number.
+    """
+
+    def __init__(self, chunks: Chunks, batch_size: int, replicas: int = 1, rank: int = 0) -> None:
+        # A DistributedSampler, because Lightning calls its set_epoch and leaves it in place on several devices.
+        super().__init__(chunks, num_replicas=replicas, rank=rank, shuffle=False)
+        self.batch_size = batch_size
+        self.batches = len(chunks) // batch_size
+        self.first_batch = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in range(self.first_batch, self.batches):
+            first = (batch * self.num_replicas + self.rank) * self.batch_size
+            yield from ((self.epoch, first + item) for item in range(self.batch_size))
+
+    def __len__(self) -> int:
+        return self.batches * self.batch_size
+
+
+class ChunkLoader(DataLoader[tuple[Tensor, str]]):
+    """A DataLoader that can go on in the middle of an epoch (Lightning keeps its state in the checkpoint)."""
+
+    _given = 0  # batches of this epoch so far
+    _resumed: tuple[int, int] | None = None  # the epoch to go on with, and how many of its batches have been
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names its private class here
+        # A generator, so that workers draw nothing before the first batch is asked for: Lightning calls iter() before
+        # it tells the sampler the epoch.
+        epoch, given = self._resumed or (0, 0)
+        self._resumed = None
+        self._given = 0
+        if isinstance(self.sampler, ChunkSampler):
+            self._given = given if epoch == self.sampler.epoch else 0
+            self.sampler.first_batch = self._given
+        for batch in super().__iter__():
+            self._given += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the epoch stands."""
+        return {"epoch": getattr(self.sampler, "epoch", 0), "given": self._given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Makes the next iteration go on from there, if it is of the same epoch."""
+        self._resumed = (state["epoch"], state["given"])
+
+
+def collate(items: list[tuple[Tensor, str]]) -> Batch:
+    """Items of a data set as a batch."""
+    stems, names = zip(*items, strict=True)
+    return Batch(torch.stack(stems), list(names))

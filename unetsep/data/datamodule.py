@@ -1,0 +1,161 @@
+"""The data of an experiment as Lightning takes it: random chunks to train on, whole tracks to judge by."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from unetsep.audio.files import InputError
+from unetsep.data.cache import CachedTrack, cache_folder
+from unetsep.data.chunks import Batch, ChunkLoader, Chunks, ChunkSampler, WholeTracks, collate
+from unetsep.data.musdb18 import download_preview
+from unetsep.data.remix import Remix
+from unetsep.data.track import SOURCES
+from unetsep.data.tracks import find_tracks
+
+_SPLITS_OF_STAGE = {"fit": ("train", "valid"), "validate": ("valid",), "test": ("test",), "predict": ("test",)}
+
+
+class StemsDataModule(LightningDataModule):
+    """Stems of MUSDB18, MUSDB18-HQ or any folder of tracks, decoded once and then read chunk by chunk.
+
+    Training batches are random chunks: chunk `i` of epoch `e` depends on (seed, e, i) alone, neither on the number of
+    workers nor on an interruption. Silent chunks are drawn again (see `Chunks`). Validation, test and prediction read
+    whole tracks, one per batch, in name order; prediction takes the test tracks.
+
+    Args:
+        root: folder of the data set, with `train`, `test` and perhaps `valid` in it (see `find_tracks`): each holds
+            MUSDB18's `.stem.mp4` files, or a folder per track with `<source>.<wav|flac|ogg|mp3>`.
+        sources: names of the stems, in the order of the separator's outputs.
+        sample_rate: in hertz; other rates are resampled once.
+        audio_channels: 1 or 2.
+        segment_seconds: length of a training chunk.
+        batch_size: chunks in a batch.
+        batches_per_epoch: on each device.
+        workers: processes that load training chunks; 0 loads in the training process itself.
+        seed: of the chunks and the remix, not negative.
+        remix: how training batches are augmented; None takes the songs as they are.
+        valid_tracks: names of the training tracks to validate on, if the data set has no `valid` folder.
+        download_preview: fetch the 7-second excerpts of MUSDB18 into `root` first, if it is empty.
+        cache: folder of the decoded tracks; None takes `<root>/.unetsep`, or the user's cache folder where `root`
+            cannot be written to.
+
+    Raises:
+        InputError: if a number is out of its range; later, if the tracks are not as they should be.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        sources: Sequence[str] = SOURCES,
+        sample_rate: int = 44_100,
+        audio_channels: int = 2,
+        segment_seconds: float = 6.0,
+        batch_size: int = 8,
+        batches_per_epoch: int = 100,
+        workers: int = 0,
+        seed: int = 0,
+        remix: Remix | None = None,
+        valid_tracks: list[str] | None = None,
+        download_preview: bool = False,
+        cache: Path | None = None,
+    ) -> None:
+        super().__init__()
+        at_least_one = {"sample_rate": sample_rate, "batch_size": batch_size, "batches_per_epoch": batches_per_epoch}
+        for name, number in at_least_one.items():
+            if number < 1:
+                raise InputError(f"{name} is {number}: it must be at least 1")
+        if workers < 0 or seed < 0:
+            raise InputError(f"workers is {workers} and seed is {seed}: neither may be negative")
+        if round(segment_seconds * sample_rate) < 1:
+            raise InputError(f"segment_seconds is {segment_seconds}: a chunk needs at least one sample, say 6.0")
+        self.root = Path(root)
+        self.sources = tuple(sources)
+        self.sample_rate = sample_rate
+        self.audio_channels = audio_channels
+        self.segment_seconds = segment_seconds
+        self.batch_size = batch_size
+        self.batches_per_epoch = batches_per_epoch
+        self.workers = workers
+        self.seed = seed
+        self.remix = remix
+        self.valid_tracks = valid_tracks
+        self.download_preview = download_preview
+        self.cache = cache
+        self._tracks: dict[str, list[CachedTrack]] = {}
+
+    def prepare_data(self) -> None:
+        """Downloads the preview if asked to; decoding is left to `setup`, which knows the stage."""
+        if self.download_preview:
+            download_preview(self.root)
+
+    def setup(self, stage: str) -> None:
+        """Finds and decodes the tracks that a stage (fit, validate, test or predict) needs.
+
+        Raises:
+            InputError: if there are none, or one of them cannot be read.
+        """
+        for split in _SPLITS_OF_STAGE[stage]:
+            self.tracks(split)
+
+    def tracks(self, split: str) -> list[CachedTrack]:
+        """The tracks of a split (train, valid or test) in name order, decoded on first use.
+
+        Raises:
+            InputError: if there are none, or one of them cannot be read.
+        """
+        if split not in self._tracks:
+            found = find_tracks(self.root, split, self.sources, self.valid_tracks)
+            folder = self.cache or cache_folder(self.root)
+            opened = partial(
+                CachedTrack, folder=Path(folder), sample_rate=self.sample_rate, channels=self.audio_channels
+            )
+            # The bar is for the first time, when a large data set takes minutes: it stays away if nothing takes long.
+            self._tracks[split] = [opened(track) for track in tqdm(found, f"decoding {split}", leave=False, delay=2.0)]
+        return self._tracks[split]
+
+    def train_dataloader(self) -> ChunkLoader:
+        """Random chunks, in batches."""
+        length = round(self.segment_seconds * self.sample_rate)
+        chunks = Chunks(self.tracks("train"), length, self.seed, self.batches_per_epoch * self.batch_size)
+        replicas, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        return ChunkLoader(
+            chunks,
+            batch_size=self.batch_size,
+            sampler=ChunkSampler(chunks, self.batch_size, replicas, rank),
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Whole validation tracks, one by one."""
+        return self._whole("valid")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Whole test tracks, one by one."""
+        return self._whole("test")
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """Whole test tracks, one by one."""
+        return self._whole("test")
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Remixes a training batch on its device, by random numbers that depend on (seed, epoch, batch) alone."""
+        trainer = self.trainer
+        if self.remix is None or trainer is None or not trainer.training:
+            return batch
+        number = trainer.fit_loop.epoch_loop.batch_progress.current.ready  # counted up after the transfer
+        key = np.random.SeedSequence([self.seed, trainer.current_epoch, number, trainer.global_rank])
+        generator = torch.Generator().manual_seed(int(key.generate_state(1, np.uint64)[0] >> 1))
+        return Batch(self.remix(batch.stems, generator), batch.tracks)
+
+    def _whole(self, split: str) -> DataLoader[Any]:
+        return DataLoader(WholeTracks(self.tracks(split)), batch_size=1, shuffle=False, collate_fn=collate)
