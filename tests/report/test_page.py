@@ -131,6 +131,17 @@ def test_trials_without_a_score_are_listed_with_their_reasons(sweep):
     assert "logged up to epoch 3" in text
 
 
+def test_a_trial_says_how_to_train_and_use_it_once_the_files_are_there(sweep):
+    assert "unetsep fit" not in read(write_report(sweep)).text
+    (sweep / "pareto").mkdir()
+    (sweep / "pareto/0002.yaml").write_text("")
+    (sweep / "trials/0002/checkpoints").mkdir()
+    (sweep / "trials/0002/checkpoints/best.ckpt").write_bytes(b"")
+    text = read(write_report(sweep)).text
+    assert f"Train it anew: unetsep fit --config {sweep / 'pareto/0002.yaml'}" in text
+    assert f"Use it: unetsep separate {sweep / 'trials/0002'} song.wav --out stems" in text
+
+
 def test_a_second_report_replaces_the_first(sweep):
     write_report(sweep)
     write_trial(sweep, 7, usdr=9.0, gmacs=0.01)

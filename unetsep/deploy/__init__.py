@@ -1,0 +1,1 @@
+"""A trained separator at work: loading it from a checkpoint, and separating files."""

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,6 @@ def _choice_bars(run: Run) -> dict[str, Any]:
 
 def _entry(run: Run, trial: Trial, columns: list[Column], stems: list[str], link: Any) -> dict[str, Any]:
     """What the page shows of a trial on the front."""
-    config = trial.folder / "config.yaml"
     return {
         "trial": trial,
         "headline": [
@@ -117,8 +117,19 @@ def _entry(run: Run, trial: Trial, columns: list[Column], stems: list[str], link
         "choices": choices(run, trial),
         "curve": sparkline(trial.curve(run.score)),
         "excerpts": [_linked(excerpt, stems, link) for excerpt in excerpts(trial.folder, stems)],
-        "command": f"unetsep fit --config {config}" if config.is_file() else "",
+        "commands": _commands(run, trial),
     }
+
+
+def _commands(run: Run, trial: Trial) -> list[tuple[str, str]]:
+    """What can be done with a trial, as far as its files are there: each purpose with its command."""
+    config = run.folder / "pareto" / f"{trial.folder.name}.yaml"
+    commands = []
+    if config.is_file():
+        commands.append(("Train it anew", shlex.join(["unetsep", "fit", "--config", str(config)])))
+    if (trial.folder / "checkpoints" / "best.ckpt").is_file():
+        commands.append(("Use it", shlex.join(["unetsep", "separate", str(trial.folder)]) + " song.wav --out stems"))
+    return commands
 
 
 def _linked(excerpt: Excerpt, stems: list[str], link: Any) -> dict[str, Any]:

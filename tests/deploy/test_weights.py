@@ -1,0 +1,154 @@
+import json
+import os
+import pickle
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import torch
+
+from unetsep.audio.files import InputError
+from unetsep.deploy.weights import find_checkpoint, load_separator
+
+from .small_model import SETTINGS, small_separator, write_checkpoint
+
+
+class Intruder:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, trace: Path):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.trace}",)
+
+
+def test_a_checkpoint_alone_gives_the_separator_that_was_trained(checkpoint, separator):
+    loaded = load_separator(checkpoint)
+    mixture = torch.randn(1, 1, 333)
+    assert not loaded.training
+    assert loaded.sources == ("vocals", "rest")
+    assert torch.equal(loaded(mixture), separator(mixture))
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_nothing_runs(tmp_path):
+    path = write_checkpoint(tmp_path / "evil.ckpt", hyper_parameters=Intruder(tmp_path / "trace"))
+    with pytest.raises(InputError, match=r"evil\.ckpt is refused: it asks to build (posix|nt)\.system"):
+        load_separator(path)
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_bare_pickle_that_would_run_code_is_refused_and_nothing_runs(tmp_path):
+    path = tmp_path / "evil.ckpt"
+    path.write_bytes(pickle.dumps(Intruder(tmp_path / "trace"), protocol=2))
+    with pytest.raises(InputError, match=r"evil\.ckpt is refused"):
+        load_separator(path)
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # jsonargparse only warns of what it would then do
+def test_settings_that_name_a_function_instead_of_a_network_are_refused_and_nothing_runs(tmp_path):
+    settings = deepcopy(SETTINGS)
+    settings["init_args"]["net"] = {"class_path": "os.system", "init_args": {"command": f"touch {tmp_path / 'trace'}"}}
+    path = write_checkpoint(tmp_path / "evil.ckpt", separator=settings)
+    with pytest.raises(InputError, match=r"evil\.ckpt is refused: its separator is built with .*system"):
+        load_separator(path)
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_settings_that_hide_a_function_in_text_are_refused_and_nothing_runs(tmp_path):
+    settings = deepcopy(SETTINGS)
+    hidden = {"class_path": "os.system", "init_args": {"command": f"touch {tmp_path / 'trace'}"}}
+    settings["init_args"]["net"]["init_args"]["block_at"] = {0: json.dumps(hidden)}
+    with pytest.raises(InputError):
+        load_separator(write_checkpoint(tmp_path / "evil.ckpt", separator=settings))
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 2000])
+def test_a_truncated_checkpoint_is_one_line(checkpoint, kept):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"model\.ckpt is not a checkpoint, or a broken one: .+") as caught:
+        load_separator(checkpoint)
+    assert "\n" not in str(caught.value)
+
+
+def test_some_other_file_is_no_checkpoint(tmp_path):
+    (tmp_path / "notes.txt").write_text("not a model at all\n" * 50)
+    with pytest.raises(InputError, match=r"notes\.txt is not a checkpoint, or a broken one"):
+        load_separator(tmp_path / "notes.txt")
+
+
+@pytest.mark.parametrize("key", ["separator", "state_dict"])
+def test_a_checkpoint_of_something_else_is_refused_with_what_is_missing(tmp_path, key):
+    with pytest.raises(InputError, match=f"not a checkpoint that unetsep wrote: it holds no '{key}'"):
+        load_separator(write_checkpoint(tmp_path / "other.ckpt", **{key: None}))
+
+
+def test_weights_of_another_size_are_refused_in_one_line(tmp_path):
+    settings = deepcopy(SETTINGS)
+    settings["init_args"]["net"]["init_args"]["width"] = 3
+    with pytest.raises(InputError, match=r"do not fit the separator it describes: .*size mismatch") as caught:
+        load_separator(write_checkpoint(tmp_path / "model.ckpt", separator=settings))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [{"n_fft": 3}, {"nett": 3}, {"net": {"class_path": "NoSuchNet"}}])
+def test_settings_that_cannot_be_built_are_one_line(tmp_path, change):
+    settings = deepcopy(SETTINGS)
+    settings["init_args"] |= change
+    with pytest.raises(InputError, match=r"the separator that .*model\.ckpt describes cannot be built: .+") as caught:
+        load_separator(write_checkpoint(tmp_path / "model.ckpt", separator=settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_runs_folder_means_its_best_checkpoint_and_else_the_last(tmp_path):
+    last = write_checkpoint(tmp_path / "checkpoints/last.ckpt")
+    assert find_checkpoint(tmp_path) == last
+    best = write_checkpoint(tmp_path / "checkpoints/best.ckpt")
+    assert find_checkpoint(tmp_path) == best
+
+
+def write_sweep(folder: Path, objectives: str, scores: dict[str, float | None], state: str = "complete") -> Path:
+    folder.mkdir()
+    (folder / "sweep.yaml").write_text(f"objectives: {objectives}\n")
+    for number, score in scores.items():
+        trial = folder / "trials" / number
+        write_checkpoint(trial / "checkpoints/best.ckpt")
+        (trial / "result.json").write_text(json.dumps({"state": state, "scores": {"val/usdr": score}}))
+    (folder / "trials" / "0009").mkdir(parents=True)  # still running
+    return folder
+
+
+@pytest.mark.parametrize(("direction", "best"), [("maximize", "0001"), ("minimize", "0002")])
+def test_a_sweeps_folder_means_its_best_trial_by_its_own_score(tmp_path, direction, best):
+    objectives = f"{{cost/params: minimize, val/usdr: {direction}}}"
+    sweep = write_sweep(tmp_path / "s", objectives, {"0000": 2.0, "0001": 3.0, "0002": 1.0, "0003": None})
+    assert find_checkpoint(sweep) == sweep / "trials" / best / "checkpoints/best.ckpt"
+    assert load_separator(sweep).sample_rate == 8000
+
+
+def test_a_sweep_without_a_finished_trial_has_no_best_one(tmp_path):
+    sweep = write_sweep(tmp_path / "s", "{val/usdr: maximize}", {"0000": 9.0}, state="failed")
+    with pytest.raises(InputError, match=r"no trial in .* has a val/usdr yet"):
+        find_checkpoint(sweep)
+
+
+def test_a_sweep_of_costs_alone_has_no_best_trial(tmp_path):
+    sweep = write_sweep(tmp_path / "s", "{cost/params: minimize}", {"0000": 9.0})
+    with pytest.raises(InputError, match="optimises costs only"):
+        find_checkpoint(sweep)
+
+
+def test_a_path_without_a_model_says_what_to_give(tmp_path):
+    with pytest.raises(InputError, match=r"no model at .*: give a checkpoint, a run's folder or a sweep's folder"):
+        load_separator(tmp_path / "nothing")
+    with pytest.raises(InputError, match=r"it has no checkpoints/best\.ckpt"):
+        load_separator(tmp_path)
+
+
+def test_a_loaded_separator_has_every_weight_of_the_trained_one(checkpoint):
+    trained, loaded = small_separator().state_dict(), load_separator(checkpoint).state_dict()
+    assert trained.keys() == loaded.keys()
+    assert all(torch.equal(trained[name], loaded[name]) for name in trained)

@@ -1,0 +1,158 @@
+"""A separator from its checkpoint: the class and its settings stand beside the weights, so one file is enough."""
+
+import contextlib
+import json
+import math
+import pickle
+import pydoc
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from torch import nn
+
+from unetsep.audio.files import InputError
+from unetsep.model.separator import Separator
+
+_PREFIX = "separator."  # of the separator's weights among those of the module that trained it
+
+
+def load_separator(path: Path) -> Separator:
+    """The separator of a checkpoint, of a run's or trial's folder, or of the best trial of a sweep's folder.
+
+    Weights averaged during training are what a checkpoint holds where averaging was on, so they are what is loaded.
+    No code in the file is run: it is read as tensors and plain values only, and the classes it names must be installed
+    ones derived from `torch.nn.Module`.
+
+    Args:
+        path: A `.ckpt` file, or a folder with `checkpoints/best.ckpt` (or only `last.ckpt`), or a sweep's folder.
+
+    Returns:
+        The separator in evaluation mode on the CPU.
+
+    Raises:
+        InputError: If there is no checkpoint, or it is broken, not from unetsep, or would run code.
+    """
+    path = find_checkpoint(Path(path))
+    checkpoint = _read(path)
+    for key in ("separator", "state_dict"):
+        if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(key), dict):
+            raise InputError(f"{path} is not a checkpoint that unetsep wrote: it holds no {key!r}")
+    separator = _build(checkpoint["separator"], path)
+    weights = {
+        name.removeprefix(_PREFIX): value
+        for name, value in checkpoint["state_dict"].items()
+        if name.startswith(_PREFIX)
+    }
+    try:
+        separator.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"the weights in {path} do not fit the separator it describes: {_line(error)}") from None
+    return separator.eval()
+
+
+def find_checkpoint(path: Path) -> Path:
+    """The checkpoint that a path means: itself, or the best one of a run's, trial's or sweep's folder.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise InputError(f"no model at {path}: give a checkpoint, a run's folder or a sweep's folder")
+    folder = _best_trial(path) if (path / "sweep.yaml").is_file() else path
+    for name in ("best.ckpt", "last.ckpt"):
+        if (folder / "checkpoints" / name).is_file():
+            return folder / "checkpoints" / name
+    raise InputError(f"no checkpoint in {folder}: it has no checkpoints/best.ckpt")
+
+
+def _best_trial(sweep: Path) -> Path:
+    """The complete trial with the best first score among the sweep's objectives."""
+    settings = yaml.safe_load((sweep / "sweep.yaml").read_text(encoding="utf-8"))
+    objectives = settings.get("objectives") if isinstance(settings, dict) else None
+    if not isinstance(objectives, dict) or not objectives:
+        raise InputError(
+            f"{sweep / 'sweep.yaml'} names no objectives, so its best trial is unknown: give a trial's folder"
+        )
+    score = next((key for key in objectives if not key.startswith("cost/")), None)
+    if score is None:
+        raise InputError(f"{sweep} optimises costs only, so it has no best trial: give a trial's folder")
+    sign = 1.0 if objectives[score] == "maximize" else -1.0
+    found: list[tuple[float, Path]] = []
+    for file in sorted((sweep / "trials").glob("*/result.json")):
+        result = json.loads(file.read_text(encoding="utf-8"))
+        value = result.get("scores", {}).get(score)
+        if result.get("state") == "complete" and isinstance(value, int | float) and math.isfinite(value):
+            found.append((sign * value, file.parent))
+    if not found:
+        raise InputError(f"no trial in {sweep} has a {score} yet: let `unetsep sweep` finish one")
+    return max(found, key=lambda trial: trial[0])[1]
+
+
+def _read(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"(?:GLOBAL|class) ([\w.]+)", str(error))
+        if "global" in str(error).lower() or asked:
+            what = f"{asked[1]}" if asked else "an object that is not a tensor"
+            raise InputError(
+                f"{path} is refused: it asks to build {what}, which could run code; weights do not"
+            ) from None
+        raise InputError(f"{path} is not a checkpoint, or a broken one: {_line(error)}") from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+        raise InputError(f"{path} is not a checkpoint, or a broken one: {_line(error)}") from None
+
+
+def _build(described: dict[str, Any], path: Path) -> Separator:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--separator", type=Separator, required=True)
+    with _one_line(path):
+        config = parser.parse_object({"separator": described})
+    for part in _parts(config.separator):
+        if not (isinstance(part, type) and issubclass(part, nn.Module)):
+            raise InputError(f"{path} is refused: its separator is built with {part!r}, which is no torch.nn.Module")
+    with _one_line(path):
+        separator = parser.instantiate(config).separator
+    assert isinstance(separator, Separator)
+    return separator
+
+
+@contextlib.contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ArgumentError, ValueError, TypeError) as error:
+        raise InputError(f"the separator that {path} describes cannot be built: {_line(error)}") from None
+
+
+def _parts(config: Any) -> Iterator[Any]:
+    """Everything that building the parsed config would call.
+
+    jsonargparse takes any function for a class path where a callable is expected, `os.system` with a command too: a
+    checkpoint from elsewhere must not get that far.
+    """
+    if isinstance(config, Namespace):
+        config = vars(config)
+    if isinstance(config, dict):
+        if isinstance(name := config.get("class_path"), str):
+            yield pydoc.locate(name)
+        for value in config.values():
+            yield from _parts(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            yield from _parts(value)
+    elif callable(config):
+        yield config
+
+
+def _line(error: BaseException) -> str:
+    """The error's text as one line that is not too long to read."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
