@@ -197,6 +197,8 @@ class Recorder(LightningModule):
         return self.weight.sum()
 
     def validation_step(self, batch, batch_idx):
+        original = self.trainer.datamodule.tracks("valid")[batch_idx].chunk()
+        # Told the batch size, Lightning does not guess it from the names of the tracks, and does not warn.
         self.log("remixed", float((batch.stems - original).abs().max()), batch_size=1)
 
     def configure_optimizers(self):
