@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from unetsep.audio.stft import istft, stft
 from unetsep.metrics.cost import cost_card
+from unetsep.model import AttentionBlock, DeepUNet, RecurrentBlock, Separator, TFCTDFUNet, UNet
 
 RATE, N_FFT, HOP = 8000, 256, 64
 
@@ -73,6 +75,25 @@ def test_macs_agree_with_torch_s_own_counter_on_real_tensors(after):
     separator = Masker(after)
     card = cost_card(separator, measure=False, seconds=0.5)
     assert card["gmacs_per_second"] == pytest.approx(counted_on_real_tensors(separator, 0.5), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        UNet,
+        DeepUNet,
+        TFCTDFUNet,
+        partial(UNet, depth=2, bottleneck=RecurrentBlock),
+        partial(UNet, depth=2, bottleneck=AttentionBlock),
+    ],
+    ids=["unet", "deep_unet", "tfc_tdf", "recurrent", "attention"],
+)
+def test_macs_of_the_separators_agree_with_torch_s_own_counter(net):
+    separator = Separator(net=net, audio_channels=1, sample_rate=RATE, n_fft=512, hop=256)
+    card = cost_card(separator, measure=False, seconds=0.5)
+    assert card["gmacs_per_second"] == pytest.approx(counted_on_real_tensors(separator, 0.5), rel=1e-12)
+    assert card["params"] == sum(parameter.numel() for parameter in separator.parameters())
+    assert card["depth"] == separator.depth
 
 
 def test_the_macs_of_an_lstm_are_counted_although_torch_overlooks_them_on_the_cpu():

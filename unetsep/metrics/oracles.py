@@ -20,7 +20,8 @@ def fixed_masks(
     mask is zero.
 
     Args:
-        tracks: Stems `(source, channel, sample)`, track by track; lengths may differ. Each is read once: a generator will do.
+        tracks: Stems `(source, channel, sample)`, track by track; lengths may differ. Each is read once: a
+            generator will do.
         n_fft: Window length of the STFT in samples.
         hop: Step between frames in samples.
 
