@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from unetsep.audio.files import InputError, read_audio, write_audio
+from unetsep.deploy.weights import load_separator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,8 +151,6 @@ def main(args: Sequence[str]) -> int:
     import torch
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from unetsep.deploy.weights import load_separator
 
     device = given.device if given.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     try:
