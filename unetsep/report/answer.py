@@ -58,9 +58,9 @@ def answer(run: Run) -> list[str]:
 
 
 def reached_by_choice(run: Run) -> dict[str, list[Reached]]:
-    """For each setting that took a few values in the sweep: the best trial of each value, best value first.
+    """For each setting that took a few values in the sweep: the best trial of each value.
 
-    The settings are the suggested ones and, where the architecture varied, its depth.
+    A setting whose every value was tried but once is left out: the leaderboard says as much. The settings are the suggested ones and, where the architecture varied, its depth.
     """
     names = short_names(list(dict.fromkeys(key for trial in run.ranked for key in trial.params)))
     groups: dict[str, dict[str, list[Trial]]] = {}
@@ -73,10 +73,20 @@ def reached_by_choice(run: Run) -> dict[str, list[Reached]]:
         for name, choice in choices.items():
             groups.setdefault(name, {}).setdefault(choice, []).append(trial)
     return {
-        name: [Reached(choice, trials[0], trials[0].value(run.score), len(trials)) for choice, trials in values.items()]
-        for name, values in groups.items()
-        if 2 <= len(values) <= MOST_VALUES
+        name: _in_order(
+            [Reached(value, trials[0], trials[0].value(run.score), len(trials)) for value, trials in of.items()]
+        )
+        for name, of in groups.items()
+        if 2 <= len(of) <= MOST_VALUES and any(len(trials) > 1 for trials in of.values())
     }
+
+
+def _in_order(reached: list[Reached]) -> list[Reached]:
+    """Numbers from the smallest up, so that a trend is seen; names stay best first."""
+    try:
+        return sorted(reached, key=lambda value: float(value.choice))
+    except ValueError:
+        return reached
 
 
 def _cheapest(run: Run, score: float) -> Trial:
