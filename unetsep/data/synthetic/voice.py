@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unetsep.data.instruments import RATE, Array, harmonics, hertz, read, wavetable
+from unetsep.data.synthetic.instruments import RATE, Array, harmonics, read, wavetable
 
 VOWELS = {
     "a": (730.0, 1090.0, 2440.0),
@@ -124,7 +124,7 @@ class Voice:
         # Breath noise is let through while the glottis is open: half of every period.
         breath = self.breathiness * noise * (1.0 + np.sin(2 * np.pi * cycles))
         sound = (pulses + breath) * np.interp(time, control, loudness)
-        frames = np.arange(samples // _HOP + 1) * (_HOP / RATE) - lead
+        frames = np.arange(0.0, samples // _HOP + 1) * (_HOP / RATE) - lead
         envelope, hiss = self._mouth(phrase, frames, float(np.median(frequency)))
         return _filtered(sound, envelope) + _filtered(noise, hiss), lead
 
@@ -188,7 +188,7 @@ def _smooth(values: Array, seconds: float, rate: float = _CONTROL) -> Array:
     padded = np.concatenate([np.repeat(values[:1], width), values, np.repeat(values[-1:], width)])
     total = np.cumsum(padded)
     begin = width // 2
-    return (total[width:] - total[:-width])[begin : begin + len(values)] / width
+    return np.asarray((total[width:] - total[:-width])[begin : begin + len(values)] / width, dtype=np.float64)
 
 
 def _filtered(sound: Array, gains: Array) -> Array:
@@ -196,7 +196,7 @@ def _filtered(sound: Array, gains: Array) -> Array:
     frames = len(gains)
     padded = np.zeros((frames + 3) * _HOP)
     padded[_FRAME // 2 : _FRAME // 2 + len(sound)] = sound[: len(padded) - _FRAME // 2]
-    # The periodic Hann window: four of them, a quarter apart, add up to 2.
+    # Half a periodic Hann window: four of them, a quarter apart, add up to 1.
     window = 0.25 - 0.25 * np.cos(2 * np.pi * np.arange(_FRAME) / _FRAME)
     active = np.flatnonzero(gains.max(axis=1) > 0)
     pieces = np.lib.stride_tricks.sliding_window_view(padded, _FRAME)[::_HOP][active] * window
@@ -207,6 +207,3 @@ def _filtered(sound: Array, gains: Array) -> Array:
         part = shaped[:, quarter * _HOP : (quarter + 1) * _HOP].reshape(-1)
         out[quarter * _HOP : quarter * _HOP + len(part)] += part
     return out[_FRAME // 2 : _FRAME // 2 + len(sound)]
-
-
-__all__ = ["CONSONANTS", "VOWELS", "Syllable", "Voice", "hertz"]
