@@ -60,7 +60,8 @@ def answer(run: Run) -> list[str]:
 def reached_by_choice(run: Run) -> dict[str, list[Reached]]:
     """For each setting that took a few values in the sweep: the best trial of each value.
 
-    A setting whose every value was tried but once is left out: the leaderboard says as much. The settings are the suggested ones and, where the architecture varied, its depth.
+    The settings are the suggested ones and, where the architecture varied, its depth. One whose every value was tried
+    but once is left out: the leaderboard says as much.
     """
     names = short_names(list(dict.fromkeys(key for trial in run.ranked for key in trial.params)))
     groups: dict[str, dict[str, list[Trial]]] = {}
