@@ -1,0 +1,1 @@
+"""Training: losses, the module that is trained, its records, and what it sounds like."""

@@ -1,0 +1,93 @@
+"""What is wrong with a config, in one line that names the key."""
+
+import contextlib
+import difflib
+import importlib
+import inspect
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def one_line(message: str) -> str:
+    """jsonargparse's account of an error, many nested lines, as one: the full dotted key and what is wrong with it."""
+    unknown = re.search(r"Option '([^']+)' is not accepted", message)
+    group = re.search(r"Group '([^']+)' does not accept option '([^']+)'", message)
+    path = _path(message)
+    if group:
+        return f"there is no setting {group[1]}.{group[2]}"
+    if unknown and path:
+        owners = re.findall(r"class_path[ =]'([\w.]+)'", message[: unknown.end() + 200])
+        owner = _owner(message, unknown, owners)
+        return f"there is no setting {path}.init_args.{unknown[1]}{_suggestion(unknown[1], owner)}"
+    if missing := re.search(r"Expected a dot import path string: (\S+)", message):
+        return f"{path}: there is no class {missing[1]}"
+    if wrong := re.search(r"Expected (an? (?!<class 'NoneType'>).*?)\. Got value: (.*?)(?:\. Got value|\n|$)", message):
+        return f"{path}: expected {wrong[1]}, got {wrong[2]}"
+    text = " ".join(message.split())
+    return text if len(text) <= 400 else f"{text[:200]} ... {text[-190:]}"
+
+
+def linked_or_unknown(config: Mapping[str, Any], keys: Iterable[str], links: Mapping[str, str]) -> Iterator[str]:
+    """What jsonargparse would pass over in silence: unknown sections, and keys that a link would overwrite.
+
+    Args:
+        config: nested, as the user wrote it.
+        keys: the sections that there are.
+        links: by the key that is set through another one, that other one.
+
+    Yields:
+        One line for each.
+    """
+    known = list(keys)
+    for section in config:
+        name = str(section).partition(".")[0]
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            yield f"there is no section {name}: {hint}"
+    for target, source in links.items():
+        section, _, name = target.partition(".")
+        held = config.get(section)
+        if target in config or (isinstance(held, Mapping) and name in held):
+            yield f"{target} is taken from {source}: set that one, and leave {target} out"
+
+
+def config_files(args: Sequence[str]) -> list[dict[str, Any]]:
+    """The mappings in the config files that the arguments name; whatever else is wrong with them, the parser says."""
+    found = [word.partition("=")[2] for word in args if word.startswith(("--config=", "-c="))]
+    found += [value for word, value in itertools.pairwise(args) if word in ("--config", "-c")]
+    configs = []
+    for name in found:
+        with contextlib.suppress(OSError, yaml.YAMLError, UnicodeDecodeError):
+            config = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+            configs += [config] if isinstance(config, dict) else []
+    return configs
+
+
+def _path(message: str) -> str:
+    """The dotted key that the nested "Parser key" lines lead to."""
+    keys = re.findall(r"Parser key [\"']([^\"']+)[\"']", message)
+    return ".init_args.".join(keys)
+
+
+def _owner(message: str, unknown: re.Match[str], before: list[str]) -> str:
+    """The class that has no such setting: named right after the complaint, else last before it."""
+    after = re.search(r"class_path='([\w.]+)'", message[unknown.end() :].split("\n")[0])
+    return after[1] if after else (before[-1] if before else "")
+
+
+def _suggestion(name: str, class_path: str) -> str:
+    """The settings that the class does have, or the one that was meant."""
+    module, _, class_name = class_path.rpartition(".")
+    try:
+        parameters = inspect.signature(getattr(importlib.import_module(module), class_name)).parameters
+    except (ImportError, AttributeError, ValueError, TypeError):
+        return ""
+    names = [key for key, parameter in parameters.items() if parameter.kind != parameter.VAR_KEYWORD]
+    close = difflib.get_close_matches(name, names, n=1)
+    return f": did you mean {close[0]}?" if close else f": {class_name} has {', '.join(names)}"

@@ -1,0 +1,37 @@
+"""What the terminal is spared, and how Ctrl-C gets through."""
+
+import contextlib
+import logging
+import signal
+import warnings
+from collections.abc import Iterator
+
+from lightning.fabric.utilities.warnings import PossibleUserWarning
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps Lightning's advice and torch's remarks on its own internals from the terminal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PossibleUserWarning)
+        warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+        yield
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets Ctrl-C be a KeyboardInterrupt again: Lightning exits, and leaves the process deaf to the next one."""
+    deaf = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, deaf)
+            raise KeyboardInterrupt from None
+        raise
+
+
+def quieten() -> None:
+    """Leaves only warnings of Lightning's remarks on devices, seeds and limits."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)

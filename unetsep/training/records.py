@@ -1,0 +1,202 @@
+"""Records of a run: every number in `metrics.jsonl`, and one Weights & Biases run."""
+
+import argparse
+import contextlib
+import json
+import math
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning_utilities.core.rank_zero import rank_zero_only
+
+from unetsep.audio.files import InputError, replacing
+
+WandbMode = Literal["offline", "online", "disabled"]
+
+
+class MetricsLog(Logger):
+    """The run's own record: one JSON object per logging call, flushed at once, so that a killed run loses nothing.
+
+    Each line holds `step`, `epoch`, `time` (seconds since 1970) and the logged numbers; what is not finite is `null`.
+
+    Args:
+        folder: of the run; the file is `metrics.jsonl`.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.path = folder / "metrics.jsonl"
+
+    @property
+    def name(self) -> str:
+        """What Lightning calls the record."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """There is one record per run."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """The run's folder."""
+        return str(self.path.parent)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | argparse.Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the run's `config.yaml` holds them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Adds a line."""
+        numbers = {name: float(value) for name, value in metrics.items()}
+        line: dict[str, Any] = {"step": step or 0, "epoch": int(numbers.pop("epoch", 0)), "time": round(time.time(), 3)}
+        line |= {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:  # closing flushes
+            file.write(json.dumps(line) + "\n")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What has been logged so far; a line that a killed run left unfinished is not there."""
+        found = []
+        if self.path.is_file():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(json.JSONDecodeError):
+                    found.append(json.loads(line))
+        return found
+
+    def best(self, monitor: str = "val/usdr") -> dict[str, Any]:
+        """The line with the highest value of a measure: that of the best checkpoint; empty where there is none."""
+        scored = [line for line in self.lines() if line.get(monitor) is not None]
+        return max(scored, key=lambda line: float(line[monitor])) if scored else {}
+
+    def forget_after(self, epoch: int) -> None:
+        """Drops the lines of later epochs: a run that goes on from its last checkpoint takes these again."""
+        kept = [json.dumps(line) + "\n" for line in self.lines() if line["epoch"] <= epoch]
+        with replacing(self.path) as unfinished:
+            unfinished.write_text("".join(kept), encoding="utf-8")
+
+
+class WandbRun(WandbLogger):
+    """One Weights & Biases run per training, in the run's folder, silent and closed at its end.
+
+    A training that is stopped and goes on keeps the run's id, so that `wandb sync` makes one run of its parts.
+
+    Args:
+        folder: of the run; the files lie in `wandb/` there.
+        mode: "offline" writes files only, "online" uploads as well.
+        name: of the run.
+        group: of the runs it belongs to, the sweep's name.
+        tags: words to filter by.
+    """
+
+    def __init__(
+        self, folder: Path, *, mode: WandbMode, name: str, group: str | None = None, tags: list[str] | None = None
+    ):
+        self.folder = folder.absolute()
+        self.mode = mode
+        super().__init__(
+            project="unetsep",
+            save_dir=str(self.folder),
+            id=self._run_id(),
+            name=name,
+            group=group,
+            tags=list(tags or []),
+            mode=mode,
+        )
+        self._wandb_init.pop("anonymous", None)  # wandb warns of the argument, which Lightning always passes
+
+    def _run_id(self) -> str:
+        """The id of the run that the folder holds, or else a new one."""
+        held = sorted((self.folder / "wandb").glob("*run-*-*"))
+        # not wandb's own generator: one seed for every trial must not make one id for every trial
+        return held[-1].name.rpartition("-")[2] if held else uuid.uuid4().hex[:8]
+
+    @property
+    def experiment(self) -> Any:
+        """The open `wandb` run."""
+        if self._experiment is None:
+            import wandb
+
+            self._wandb_init["settings"] = wandb.Settings(
+                silent=True,
+                console="off",  # the terminal is the user's
+                disable_git=True,
+                save_code=False,
+                x_disable_meta=True,  # host, user and paths are nobody's business
+                x_transaction_log_flush_interval=1.0,  # what a killed run loses, in seconds
+            )
+            (self.folder / "wandb").mkdir(parents=True, exist_ok=True)  # wandb falls back to a temporary folder
+            if wandb.run is not None:  # left open by someone else; Lightning would write into it
+                wandb.run.finish()
+        return super().experiment
+
+    @rank_zero_only
+    def summarise(self, numbers: Mapping[str, float]) -> None:
+        """Puts numbers beside the run's curves: its costs, its best score."""
+        self.experiment.summary.update(dict(numbers))
+
+    @rank_zero_only
+    def log_files(self, *, step: int, sounds: Mapping[str, Path], pictures: Mapping[str, Path]) -> None:
+        """Logs sound files and pictures under their keys."""
+        import wandb
+
+        media: dict[str, Any] = {key: wandb.Audio(str(path), caption=path.stem) for key, path in sounds.items()}
+        media |= {key: wandb.Image(str(path), caption=path.stem) for key, path in pictures.items()}
+        self.experiment.log({**media, "trainer/global_step": step})
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Closes the run: the next one in this process must not write into it."""
+        if self._experiment is not None:
+            self._experiment.finish(exit_code=0 if status == "success" else 1)
+            self._experiment = None
+
+
+def check_wandb(mode: WandbMode) -> None:
+    """Refuses to go online without a login, instead of asking for one in the middle of a run.
+
+    Raises:
+        InputError: if the mode is "online" and nobody is logged in.
+    """
+    if mode == "online":
+        import wandb
+
+        if not wandb.login(prompt=False, verify=False):
+            raise InputError("wandb is online, but nobody is logged in: run `wandb login`, or leave it offline")
+
+
+class Facts(Callback):
+    """Tells the loggers what is known once: the config and the cost before training, the best scores after it.
+
+    Args:
+        config: the whole run's, nested.
+        cost: the separator's cost card.
+    """
+
+    def __init__(self, config: dict[str, Any], cost: dict[str, float]):
+        super().__init__()
+        self.config = config
+        self.cost = {f"cost/{name}": value for name, value in cost.items()}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the config and the cost."""
+        for logger in trainer.loggers:
+            logger.log_hyperparams(self.config)
+            if isinstance(logger, WandbRun):
+                logger.summarise(self.cost)
+            elif trainer.ckpt_path is None:  # a run that goes on has said it before
+                logger.log_metrics(self.cost, step=0)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the best scores, as `best/...`: the summary's own are the last ones."""
+        best = next((logger.best() for logger in trainer.loggers if isinstance(logger, MetricsLog)), {})
+        numbers = {f"best/{name.removeprefix('val/')}": value for name, value in best.items() if value is not None}
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbRun):
+                logger.summarise({name: value for name, value in numbers.items() if name != "best/time"})

@@ -1,0 +1,99 @@
+"""Scores: what is measured on whole tracks, and how many tracks become one number."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unetsep.audio.stft import stft
+from unetsep.metrics import confusion, csdr, dropped_frames, seg_accuracy, seg_miou, usdr
+
+STRETCH_SECONDS = 20.0
+"""Spectra of a whole song at once would fill the memory: they are made and summed stretch by stretch."""
+
+
+def measuring_stft(sample_rate: int) -> tuple[int, int]:
+    """The STFT of the segmentation measures: frames of about 93 ms, the hop a quarter, whatever the separator's own.
+
+    A separator that chose the measure's resolution with its own would be scored on another task than the next one.
+
+    Returns:
+        `n_fft`, the power of two nearest to 93 ms (4096 at 44.1 kHz), and the hop, both in samples.
+    """
+    n_fft = 2 ** max(4, round(math.log2(0.0929 * sample_rate)))
+    return n_fft, n_fft // 4
+
+
+@dataclass(frozen=True)
+class TrackScores:
+    """The measures of one track.
+
+    Attributes:
+        usdr: whole-track SDR in dB by source; NaN where the stem is absent.
+        csdr: median of the SDR of 1 s frames in dB by source; NaN where the stem is absent.
+        confusion: energy of the mixture's bins by true (row) and predicted (column) dominant source.
+        dropped_frames: frames that `csdr` leaves out.
+        loss: the training loss over the track.
+    """
+
+    usdr: Float[Tensor, " source"]
+    csdr: Float[Tensor, " source"]
+    confusion: Float[Tensor, "source source"]
+    dropped_frames: int
+    loss: float
+
+
+def score_track(
+    references: Float[Tensor, "source channel sample"],
+    estimates: Float[Tensor, "source channel sample"],
+    sample_rate: int,
+    loss: float = math.nan,
+) -> TrackScores:
+    """Measures one track, in float64 on the device of the waveforms."""
+    n_fft, hop = measuring_stft(sample_rate)
+    length = max(n_fft, round(STRETCH_SECONDS * sample_rate))
+    energies = torch.zeros(len(references), len(references), dtype=torch.float64)
+    for reference, estimate in zip(references.split(length, -1), estimates.split(length, -1), strict=True):
+        energies += confusion(stft(reference, n_fft, hop), stft(estimate, n_fft, hop)).cpu()
+    return TrackScores(
+        usdr=usdr(references, estimates).cpu(),
+        csdr=csdr(references, estimates, sample_rate).cpu(),
+        confusion=energies,
+        dropped_frames=dropped_frames(references, estimates, sample_rate, sample_rate),
+        loss=loss,
+    )
+
+
+def summarise(tracks: Sequence[TrackScores], sources: Sequence[str]) -> dict[str, float]:
+    """One number for each measure, under the names that are logged.
+
+    `usdr/<source>` is the mean over tracks, `csdr/<source>` the median over tracks, absent stems left out of both;
+    `usdr` and `csdr` are their means over sources. A perfect frame's SDR is infinite, and no infinity is ever averaged:
+    one that is a track's median is left out as well. The loss is the tracks' mean, the segmentation measures come from
+    the tracks' summed energies, and the dropped frames are counted together.
+
+    Raises:
+        ValueError: if there are no tracks.
+    """
+    if not tracks:
+        raise ValueError("there are no tracks to summarise")
+    whole = torch.stack([track.usdr for track in tracks])
+    frames = torch.stack([track.csdr for track in tracks])
+    by_source = {"usdr": whole.nanmean(0), "csdr": _nanmedian(frames.where(frames.isfinite(), torch.nan))}
+    scores: dict[str, float] = {"loss": sum(track.loss for track in tracks) / len(tracks)}
+    for name, values in by_source.items():
+        scores[name] = float(values.nanmean())
+        scores |= {f"{name}/{source}": float(value) for source, value in zip(sources, values, strict=True)}
+    energies = torch.stack([track.confusion for track in tracks]).sum(0)
+    scores["seg_accuracy"] = seg_accuracy(energies)
+    scores["seg_miou"] = seg_miou(energies)
+    scores["dropped_frames"] = float(sum(track.dropped_frames for track in tracks))
+    return scores
+
+
+def _nanmedian(values: Float[Tensor, "track source"]) -> Float[Tensor, " source"]:
+    """The median over tracks, of an even number the mean of the middle two: `torch.nanmedian` takes the lower."""
+    return values.nanquantile(0.5, dim=0)
