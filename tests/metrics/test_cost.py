@@ -138,7 +138,8 @@ class Doubling(nn.Module):
         second = first + 1  # input, first, second: the peak
         del first
         second += self.gain[0]  # in place: nothing new
-        return second[:, None]  # a view: nothing new
+        third = second * 2  # input, second, third: the peak again, for the first is gone
+        return third[:, None]  # a view: nothing new
 
 
 def test_peak_memory_is_the_bytes_alive_at_the_worst_moment():
