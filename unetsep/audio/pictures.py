@@ -51,7 +51,13 @@ def source_colours(sources: Sequence[str]) -> dict[str, str]:
 
 
 def draw_spectrograms(
-    spectra: Mapping[str, Float[Tensor, "freq frame"]], sample_rate: int, hop: int, path: Path, *, columns: int = 1
+    spectra: Mapping[str, Float[Tensor, "freq frame"]],
+    sample_rate: int,
+    hop: int,
+    path: Path,
+    *,
+    columns: int = 1,
+    start: float = 0.0,
 ) -> None:
     """Draws log spectrograms that share one time axis and one decibel scale.
 
@@ -62,6 +68,7 @@ def draw_spectrograms(
         hop: samples between frames.
         path: the PNG file to write, atomically.
         columns: pictures side by side, filled row by row: 2 puts every reference beside its estimate.
+        start: time of the first frame in seconds, where the time axis begins.
 
     Raises:
         InputError: if there is nothing to draw, or the spectra differ in shape.
@@ -72,7 +79,7 @@ def draw_spectrograms(
     rows = math.ceil(len(levels) / columns)
     width, height = (10.0 if columns == 1 else 7.0), 2.0
     figure, panels = _panels(rows, columns, width, height)
-    grid = _Grid(shape, sample_rate, hop, width, height)
+    grid = _Grid(shape, sample_rate, hop, start, width, height)
     for panel, (title, level) in zip(panels, levels.items(), strict=False):
         picture = level.reshape(-1)[grid.loudest_bins(level)] - loudest
         source = next((name for name in SOURCE_COLOURS if title.startswith(name)), "")
@@ -91,6 +98,8 @@ def draw_segmentation(
     sample_rate: int,
     hop: int,
     path: Path,
+    *,
+    start: float = 0.0,
 ) -> None:
     """Draws side by side which source owns each time-frequency bin: one colour per source, brightness for level.
 
@@ -102,6 +111,7 @@ def draw_segmentation(
         sample_rate: of the sound, in hertz.
         hop: samples between frames.
         path: the PNG file to write, atomically.
+        start: time of the first frame in seconds, where the time axis begins.
 
     Raises:
         InputError: if there is nothing to draw, the shapes differ, or an index names no source.
@@ -117,7 +127,7 @@ def draw_segmentation(
             )
     width, height = (11.0 if len(owners) == 1 else 7.0), 4.6
     figure, panels = _panels(1, len(owners), width, height)
-    grid = _Grid(shape, sample_rate, hop, width, height)
+    grid = _Grid(shape, sample_rate, hop, start, width, height)
     loudest = grid.loudest_bins(level)  # the loudest of the bins that share a pixel speaks for it
     below = level.max() - level.reshape(-1)[loudest]
     brightness = np.clip((_RANGE_DB - below) / (_RANGE_DB - _FULL_DB), 0.0, 1.0)[..., None]
@@ -142,16 +152,19 @@ class _Grid:
         shape: (freq, frame) of the spectrum.
         sample_rate: in hertz.
         hop: samples between frames.
+        start: time of the first frame in seconds.
         width: of the panel in inches, its labels included; so
         height: too.
     """
 
-    def __init__(self, shape: tuple[int, ...], sample_rate: int, hop: int, width: float, height: float) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], sample_rate: int, hop: int, start: float, width: float, height: float
+    ) -> None:
         self.bins, self.frames = shape
         # Never more rows or columns than the paper has pixels (labels take the rest): drawing would drop some of them.
         self.columns, rows = min(self.frames, int(0.75 * width * _DPI)), int(0.75 * height * _DPI)
         self.top = math.log1p(sample_rate / 2 / _KNEE_HZ)
-        self.seconds = self.frames * hop / sample_rate
+        self.times = (start, start + self.frames * hop / sample_rate)
         self.ticks_hz = [hertz for hertz in _TICKS_HZ if hertz <= sample_rate / 2]
         # Row edges in hertz, evenly spaced on the bent axis, as positions between bins (bin k reaches from k-½ to k+½).
         edges_hz = _KNEE_HZ * np.expm1(np.linspace(0.0, self.top, rows + 1))
@@ -206,7 +219,7 @@ def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figur
 
 def _show(panel: Axes, grid: _Grid, picture: Array, title: str, colour: str) -> AxesImage:
     """Puts decibels or colours on the axes, ticks in kHz, and the title inside, where it costs no height."""
-    extent = (0.0, grid.seconds, 0.0, grid.top)
+    extent = (*grid.times, 0.0, grid.top)
     image = panel.imshow(
         picture,
         "magma",

@@ -45,12 +45,9 @@ class StemFile(Track):
             stream = musdb.MultiTrack(str(path), self.name, subset=self.split, stem_id=musdb_setup()["stem_ids"][stem])
             samples = np.asarray(stream.audio, dtype=np.float32)
         except Exception as error:  # ffmpeg.Error, Warning, AttributeError, ...: stempeg has no error of its own
-            raise InputError(f"cannot read {stem} of {path}: ffmpeg cannot decode it; copy the file again") from error
+            raise InputError(f"cannot read {path}: ffmpeg cannot decode it; copy the file again") from error
         if len(samples) < stream.samples:
-            raise InputError(
-                f"{path} is truncated: {stem} promises {stream.samples} samples and holds {len(samples)};"
-                " copy the file again"
-            )
+            raise InputError(f"{path} is truncated: its header promises more than it holds; copy the file again")
         return np.ascontiguousarray(samples.reshape(len(samples), -1).T), int(stream.rate)
 
 

@@ -90,8 +90,9 @@ class Track:
                 cannot be converted.
         """
         stems = {source: self.stem(source) for source in self.sources}
+        first = self.sources[0]
         for source, (waveform, rate) in stems.items():
-            self.check_alike(source, waveform, rate, *stems[self.sources[0]])
+            self.check_alike(source, waveform.shape[1], rate, first, stems[first][0].shape[1], stems[first][1])
         wanted = channels or max(waveform.shape[0] for waveform, _ in stems.values())
         return torch.stack(
             [
@@ -100,20 +101,19 @@ class Track:
             ]
         )
 
-    def check_alike(self, stem: str, waveform: Waveform, rate: int, first: Waveform, first_rate: int) -> None:
-        """Refuses a stem that does not run beside the first one, sample by sample.
+    def check_alike(self, stem: str, samples: int, rate: int, other: str, other_samples: int, other_rate: int) -> None:
+        """Refuses a stem that does not run beside another one, sample by sample.
 
         Raises:
             InputError: if the sample rates or the lengths differ.
         """
-        if rate != first_rate:
+        if rate != other_rate:
             raise InputError(
-                f"{self}: {stem} has {rate} Hz, but {self.sources[0]} has {first_rate} Hz:"
-                " export all stems at one sample rate"
+                f"{self}: {stem} has {rate} Hz, but {other} has {other_rate} Hz: export all stems at one sample rate"
             )
-        if waveform.shape[1] != first.shape[1]:
+        if samples != other_samples:
             raise InputError(
-                f"{self}: {stem} has {waveform.shape[1]} samples, but {self.sources[0]} has {first.shape[1]}:"
+                f"{self}: {stem} has {samples} samples, but {other} has {other_samples}:"
                 " export all stems with one length"
             )
 

@@ -35,10 +35,7 @@ def find_tracks(
         raise InputError(f"{root} has no folder {split!r} with tracks: make it, or do without that split")
     tracks = tracks_in(folder, split, sources)
     if not tracks:
-        raise InputError(
-            f"no tracks in {folder}: put a folder per track there, with {sources[0]}.wav (or"
-            f" {', '.join(STEM_FORMATS[1:])}) and so on in each, or MUSDB18's {STEM_FILE} files"
-        )
+        raise InputError(no_tracks(folder, sources))
     if split != "test" and not (root / "valid").is_dir():
         held_out = _validation_names([track.name for track in tracks], valid_tracks)
         tracks = [track for track in tracks if (track.name in held_out) == (split == "valid")]
@@ -64,6 +61,14 @@ def split_folders(root: Path) -> dict[str, Path]:
         raise InputError(f"there is no folder {root}: give the folder that holds {', '.join(SPLITS)}")
     folders = {split: root / split for split in SPLITS if (root / split).is_dir()}
     return folders or {"train": root}
+
+
+def no_tracks(folder: Path, sources: Sequence[str]) -> str:
+    """The line for a folder without tracks."""
+    return (
+        f"no tracks in {folder}: put a folder per track there, with {sources[0]}.wav (or"
+        f" {', '.join(STEM_FORMATS[1:])}) and so on in each, or MUSDB18's {STEM_FILE} files"
+    )
 
 
 def tracks_in(folder: Path, split: str, sources: Sequence[str]) -> list[Track]:
