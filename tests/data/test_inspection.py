@@ -155,6 +155,13 @@ def test_every_problem_of_a_set_is_named_not_only_the_first(mixed_set, capsys):
         assert sum(part in line for line in found) == 1
 
 
+def test_the_residual_is_left_open_while_a_stem_is_missing(mixed_set, capsys):
+    remove(mixed_set / "train/a/drums.wav")
+    with pytest.raises(InputError):
+        check(mixed_set)
+    assert row(capsys.readouterr().out, "train", "a") == ["2.0", "8000", "2", "0", "%", "-", "0", "%", "0", "%", "-"]
+
+
 def test_a_damaged_stem_file_is_named_once_not_once_a_stem(tmp_path, capsys):
     (tmp_path / "train").mkdir()
     garble(tmp_path / "train" / "song.stem.mp4")

@@ -28,7 +28,7 @@ class _Findings:
     rates: set[int] = field(default_factory=set)
     channels: set[int] = field(default_factory=set)
     silent: dict[str, tuple[float, float]] = field(default_factory=dict)  # silent seconds and all seconds by source
-    residuals_db: list[float] = field(default_factory=list)  # of tracks that have a mixture
+    residuals_db: list[float] = field(default_factory=list)  # of tracks that have a mixture; NaN if a stem is missing
 
     def add(self, track: "_Findings") -> None:
         self.seconds += track.seconds
@@ -150,8 +150,9 @@ def _examine(track: Track, problems: list[str]) -> _Findings:
             problems.append(f"{track}: {source} has {waveform.shape[0]} channels: export it in mono or stereo")
         elif source != "mixture":
             total = total + waveform
-        elif len(findings.silent) == len(track.sources):
-            findings.residuals_db.append(_residual_db(waveform, total))
+        else:
+            complete = len(findings.silent) == len(track.sources)
+            findings.residuals_db.append(_residual_db(waveform, total) if complete else math.nan)
     return findings
 
 
@@ -177,9 +178,10 @@ def _described(split: str, name: str, findings: _Findings, sources: Sequence[str
 
     shares = dict.fromkeys(sources, "-")
     shares |= {source: f"{100 * silent / seconds:.0f} %" for source, (silent, seconds) in findings.silent.items()}
-    worst = max(findings.residuals_db, default=math.nan)
-    residual = "no mixture" if math.isnan(worst) else "exact" if worst == -math.inf else f"{worst:.1f} dB"
+    worst = max((known for known in findings.residuals_db if not math.isnan(known)), default=math.nan)
+    residual = "exact" if worst == -math.inf else "-" if math.isnan(worst) else f"{worst:.1f} dB"
     rate, channels = numbers(findings.rates), numbers(findings.channels)
+    residual = residual if findings.residuals_db else "no mixture"
     return _row(split, name, f"{findings.seconds:.1f}", rate, channels, shares, residual)
 
 
