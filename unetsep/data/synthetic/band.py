@@ -7,13 +7,10 @@ import numpy as np
 from unetsep.data.synthetic.drums import DrumKit
 from unetsep.data.synthetic.instruments import RATE, Array, Pad, String, noise_band, panned
 from unetsep.data.synthetic.parts import Note, bass_notes, drum_hits, melody, plucked_notes, sustained_notes
-from unetsep.data.synthetic.song import Song
+from unetsep.data.synthetic.song import STEMS, Song
 from unetsep.data.synthetic.voice import Voice
 
-STEMS = ("vocals", "drums", "bass", "other")
-"""The stems of MUSDB18."""
-
-_ECHOES = {"vocals": 0.5, "drums": 0.15, "other": 0.35}  # how much of the room is heard with each
+_ECHOES = {"vocals": 0.5, "drums": 0.15, "other": 0.25}  # how much of the room is heard with each
 
 
 def perform(song: Song, samples: int, rng: np.random.Generator) -> dict[str, Array]:

@@ -25,9 +25,9 @@ from unetsep.data.synthetic.song import Song, compose
 
 SPLITS = ("train", "valid", "test")
 
-_VERSION = 1  # of the sounds: a set of another version is another set
+_VERSION = 2  # of the sounds: a set of another version is another set
 _PEAK = 0.89  # of the mixture, -1 dBFS
-_MOST_AT_ONCE = 8  # songs: each takes some memory
+_SECONDS_AT_ONCE = 480  # of songs in the making: 9 MB of memory each
 
 
 def synthesise(seed: int, split: str, index: int, seconds: float) -> dict[str, npt.NDArray[np.int16]]:
@@ -97,7 +97,8 @@ def write_set(out: Path, train: int, valid: int, test: int, seconds: float, seed
         folder, split, index = job
         _write_song(folder, synthesise(seed, split, index, seconds))
 
-    threads = ThreadPoolExecutor(min(_MOST_AT_ONCE, os.cpu_count() or 1))  # numpy works without the interpreter's lock
+    at_once = min(os.cpu_count() or 1, max(1, int(_SECONDS_AT_ONCE / seconds)))
+    threads = ThreadPoolExecutor(at_once)  # numpy works without the interpreter's lock
     try:
         for _ in tqdm(threads.map(write, missing), total=len(missing), desc="synthetic songs", unit="song"):
             pass

@@ -6,6 +6,7 @@ precision: what platforms compute differently lies far below a 16-bit step.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -55,11 +56,12 @@ def noise_band(samples: int, low_hz: float, high_hz: float, rng: np.random.Gener
     return np.asarray(np.fft.irfft(np.fft.rfft(rng.standard_normal(size)) * gain, size)[:samples], dtype=np.float64)
 
 
-def fades(samples: int, attack: float, release: float) -> Array:
-    """An envelope that rises and falls linearly within so many seconds, so that a sound has no clicks at its ends."""
-    ramp = np.arange(1.0, samples + 1)
-    rise, fall = ramp / max(1.0, attack * RATE), ramp[::-1] / max(1.0, release * RATE)
-    return np.minimum(1.0, np.minimum(rise, fall))
+def faded(sound: Array, attack: float, release: float) -> Array:
+    """Fades a sound (..., sample) in and out, in place, within so many seconds, so that its ends do not click."""
+    for ends, seconds in ((sound, attack), (sound[..., ::-1], release)):
+        ramp = np.arange(1.0, min(sound.shape[-1], round(seconds * RATE)) + 1) / max(1.0, seconds * RATE)
+        ends[..., : len(ramp)] *= ramp
+    return sound
 
 
 def panned(sound: Array, position: float) -> Array:
@@ -130,25 +132,30 @@ class String:
             rng: for the pick's noise.
         """
         frequency = hertz(pitch)
-        number = harmonics(frequency)
-        amplitudes = np.abs(np.sin(np.pi * self.position * number)) / number ** (self.tilt + 0.6 * (1 - velocity))
-        for body in self.body_hz:
-            amplitudes *= 1.0 + 1.5 / (1.0 + ((number * frequency - body) / (0.25 * body)) ** 2)
-        amplitudes /= np.sqrt((amplitudes**2).sum())
-        time = seconds_of(min(seconds + 0.05, 6 * self.decay))
+        time = seconds_of(min(seconds + 0.05, 8 * self.decay))
         sides = np.zeros((2, len(time)))
-        for low, high in pairwise((0, 2, 6, len(number))):  # three groups of harmonics, each with its own decay
-            group = wavetable(np.where((number > low) & (number <= high), amplitudes, 0.0))
-            decay = self.decay / (1.0 + self.damping * 0.3 * low)
-            audible = time[: round(6 * decay * RATE)]
-            envelope = np.exp(-audible / decay)
+        for lowest, group in self._groups(pitch):
+            decay = self.decay / (1.0 + self.damping * 0.3 * (lowest - 1))
+            audible = time[: round(8 * decay * RATE)]
+            envelope = np.exp(-audible / decay) / lowest ** (0.6 * (1 - velocity))
             for side, cents in zip(sides, (-self.detune / 2, self.detune / 2), strict=True):
                 side[: len(audible)] += read(group, audible * (frequency * 2 ** (cents / 1200))) * envelope
         if self.drive:
             sides = np.tanh(self.drive * sides) / self.drive
         noise = time[: round(0.025 * RATE)]
         sides[:, : len(noise)] += self.pick * noise_band(len(noise), 800, 5000, rng) * np.exp(-noise / 0.005)
-        return np.asarray(velocity * sides * fades(len(time), 0.002, 0.05))
+        return faded(velocity * sides, 0.002, 0.05)
+
+    @lru_cache(maxsize=64)  # noqa: B019 - a song plays few pitches many times
+    def _groups(self, pitch: float) -> list[tuple[int, Array]]:
+        """Three groups of harmonics, each with its own decay: the lowest number and the wavetable of each."""
+        number = harmonics(hertz(pitch))
+        amplitudes = np.abs(np.sin(np.pi * self.position * number)) / number**self.tilt
+        for body in self.body_hz:
+            amplitudes *= 1.0 + 1.5 / (1.0 + ((number * hertz(pitch) - body) / (0.25 * body)) ** 2)
+        amplitudes /= np.sqrt((amplitudes**2).sum())
+        edges = (1, 3, 7, len(number) + 1)
+        return [(low, wavetable(amplitudes * ((number >= low) & (number < high)))) for low, high in pairwise(edges)]
 
 
 @dataclass(frozen=True)
@@ -177,7 +184,7 @@ class Pad:
     def chords(cls, rng: np.random.Generator) -> "Pad":
         """Sustained chords at random: some still, some with the slight vibrato of an ensemble."""
         return cls(
-            tilt=rng.uniform(0.9, 1.7),
+            tilt=rng.uniform(1.0, 1.9),
             odd=rng.uniform(0.0, 0.9),
             attack=rng.uniform(0.02, 0.2),
             detune=rng.uniform(4, 16),
@@ -203,9 +210,7 @@ class Pad:
         """One note (channel, sample), released within 120 ms after its end; arguments as of `String.play`."""
         time = seconds_of(seconds + 0.12)
         frequency = hertz(pitch)
-        number = harmonics(frequency)
-        amplitudes = (1.0 - self.odd * (number % 2 == 0)) / number**self.tilt
-        dark, bright = wavetable(amplitudes / number**0.7), wavetable(amplitudes)
+        dark, bright = self._waves(pitch)
         swell = 0.5 - 0.5 * np.cos(2 * np.pi * (self.swell_hz * time + rng.uniform()))
         # Vibrato of the phase, in cycles: the integral of frequency * (2 ** (cents / 1200) - 1).
         depth = frequency * self.vibrato / 1200 * np.log(2) / (2 * np.pi * self.vibrato_hz)
@@ -215,4 +220,11 @@ class Pad:
             cycles = frequency * 2.0 ** (cents / 1200) * time + bend + rng.uniform()
             low, high = read(dark, cycles), read(bright, cycles)
             sides.append(low + swell * (high - low))
-        return np.asarray(velocity * np.stack(sides) * fades(len(time), self.attack, 0.12))
+        return faded(velocity * np.stack(sides), self.attack, 0.12)
+
+    @lru_cache(maxsize=64)  # noqa: B019 - as above
+    def _waves(self, pitch: float) -> tuple[Array, Array]:
+        """The wavetables between which the brightness swells, the darker one first."""
+        number = harmonics(hertz(pitch))
+        amplitudes = (1.0 - self.odd * (number % 2 == 0)) / number**self.tilt
+        return wavetable(amplitudes / number**0.7), wavetable(amplitudes)

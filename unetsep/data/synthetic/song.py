@@ -17,6 +17,9 @@ KEYS = ("c", "c_sharp", "d", "e_flat", "e", "f", "f_sharp", "g", "a_flat", "a", 
 BEATS = 4
 """Beats in a bar."""
 
+STEMS = ("vocals", "drums", "bass", "other")
+"""The stems of MUSDB18."""
+
 _PROGRESSIONS = {  # degrees of the scale from 0, a chord per bar
     "major": ((0, 4, 5, 3), (5, 3, 0, 4), (0, 5, 3, 4), (1, 4, 0, 5), (0, 3, 5, 4), (0, 2, 3, 4), (3, 0, 4, 5)),
     "minor": ((0, 5, 2, 6), (0, 3, 5, 4), (0, 6, 5, 6), (5, 6, 0, 0), (0, 2, 6, 3), (3, 5, 0, 6), (0, 3, 6, 2)),
@@ -122,7 +125,18 @@ def compose(seconds: float, rng: np.random.Generator) -> Song:
     """Draws a song that lasts at least so many seconds.
 
     From 10 seconds on, a section in which a stem is silent lies wholly inside; shorter songs have no silent sections.
+    Every stem plays for 2 seconds at least.
     """
+    while True:
+        song = _draw(seconds, rng)
+        rests = any(section.rests for section in song.sections if section.bars.stop * song.bar_seconds <= seconds)
+        late = (seconds - 2.0) / song.bar_seconds
+        all_play = all(any(section.bars.start <= late for section in song.playing(stem)) for stem in STEMS)
+        if seconds < 10 or (rests and all_play):
+            return song
+
+
+def _draw(seconds: float, rng: np.random.Generator) -> Song:
     tempo = float(np.round(rng.uniform(70, 150), 1))
     mode = str(rng.choice(["major", "minor"]))
     bar_seconds = BEATS * 60.0 / tempo
@@ -135,16 +149,9 @@ def compose(seconds: float, rng: np.random.Generator) -> Song:
     while len(chords) * bar_seconds < seconds:
         kind = form[len(sections) % len(form)]
         bars = range(len(chords), len(chords) + length)
-        sections.append(Section(kind, bars, _draw_rests(kind, rng) if seconds >= 10 else ()))
+        rests = _RESTS[kind][rng.integers(len(_RESTS[kind]))] if seconds >= 10 else ()
+        sections.append(Section(kind, bars, rests))
         chords += [(chorus if kind == "chorus" else verse)[bar % 4] for bar in bars]
-    inside = [section for section in sections if section.bars.stop * bar_seconds <= seconds]
-    if seconds >= 10 and not any(section.rests for section in inside):
-        chosen = inside[rng.integers(len(inside))].bars
-        sections[chosen.start // length] = Section("break", chosen, _draw_rests("break", rng))
     swing = float(rng.choice([0.0, 0.0, rng.uniform(0.1, 0.33)]))
     sevenths = bool(rng.uniform() < 0.35)
     return Song(tempo, int(rng.integers(12)), mode, swing, tuple(sections), tuple(chords), sevenths)
-
-
-def _draw_rests(kind: str, rng: np.random.Generator) -> tuple[str, ...]:
-    return _RESTS[kind][rng.integers(len(_RESTS[kind]))]

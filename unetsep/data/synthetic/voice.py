@@ -13,13 +13,14 @@ import numpy as np
 from unetsep.data.synthetic.instruments import RATE, Array, harmonics, read, wavetable
 
 VOWELS = {
-    "a": (730.0, 1090.0, 2440.0),
-    "e": (530.0, 1840.0, 2480.0),
-    "i": (270.0, 2290.0, 3010.0),
-    "o": (570.0, 840.0, 2410.0),
-    "u": (300.0, 870.0, 2240.0),
+    "a": (730.0, 1090.0, 2440.0, 0.7, 0.25),
+    "e": (530.0, 1840.0, 2480.0, 0.45, 0.3),
+    "i": (270.0, 2290.0, 3010.0, 0.4, 0.35),
+    "o": (570.0, 840.0, 2410.0, 0.6, 0.12),
+    "u": (300.0, 870.0, 2240.0, 0.35, 0.08),
 }
-"""First three formants in hertz of an adult's vowels (Peterson and Barney 1952)."""
+"""First three formants of an adult's vowels in hertz (Peterson and Barney 1952), and how strong the second and the
+third are beside the first, in a voice brighter than theirs."""
 
 CONSONANTS = {  # lowest and highest hertz of the noise, its seconds, its level; no noise: a nasal closes the mouth
     "s": (5000.0, 10_000.0, 0.12, 0.5),
@@ -126,7 +127,7 @@ class Voice:
         sound = (pulses + breath) * np.interp(time, control, loudness)
         frames = np.arange(0.0, samples // _HOP + 1) * (_HOP / RATE) - lead
         envelope, hiss = self._mouth(phrase, frames, float(np.median(frequency)))
-        return _filtered(sound, envelope) + _filtered(noise, hiss), lead
+        return _levelled(_filtered(sound, envelope)) + _filtered(noise, hiss), lead
 
     def _melody(self, phrase: Sequence[Syllable], time: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         """Pitch (MIDI) and loudness over time: what the throat does."""
@@ -150,13 +151,12 @@ class Voice:
 
     def _mouth(self, phrase: Sequence[Syllable], time: Array, frequency: float) -> tuple[Array, Array]:
         """Gains (frame, freq) of the voice and of noise: what tongue and lips do."""
-        formants = np.zeros((len(time), 3))
-        formants[:] = VOWELS[phrase[0].vowel]
+        place = np.tile(VOWELS[phrase[0].vowel], (len(time), 1))  # of tongue and lips: three formants, two levels
         mouth = np.ones(len(time))
         bins = np.fft.rfftfreq(_FRAME, 1 / RATE)
         hiss = np.zeros((len(time), len(bins)))
         for note in phrase:
-            formants[time >= note.start - 0.03] = VOWELS[note.vowel]
+            place[time >= note.start - 0.03] = VOWELS[note.vowel]
             if not note.consonant:
                 continue
             low, high, seconds, level = CONSONANTS[note.consonant]
@@ -165,19 +165,19 @@ class Voice:
             if level:
                 band = 1.0 / ((1 + (low / (bins + 1)) ** 6) * (1 + (bins / high) ** 6)) ** 0.5
                 shape = np.sin(np.pi * np.clip((time[here] - begin) / seconds, 0.05, 0.95)) ** 0.5
-                hiss[here] += 0.3 * self.consonants * level * note.velocity * shape[:, None] * band
+                hiss[here] += 0.45 * self.consonants * level * note.velocity * shape[:, None] * band
             else:
                 mouth[here] = 0.3
-                formants[here, 0] = 280.0
-        inhale = np.clip(1 - np.abs(time + 0.24) / 0.14, 0, 1) * 0.05 * self.consonants
+                place[here, 0] = 280.0
+        inhale = np.clip(1 - np.abs(time + 0.24) / 0.14, 0, 1) * 0.1 * self.consonants
         hiss += inhale[:, None] / (1 + ((bins - 1700 * self.formants) / 1300) ** 2)
-        formants = self.formants * np.stack([_smooth(track, 0.05, RATE / _HOP) for track in formants.T], axis=1)
-        formants[:, 0] = np.maximum(formants[:, 0], frequency)  # a soprano opens her mouth
-        centres = [*formants.T, np.full(len(time), 3100 * self.formants), np.full(len(time), 4300 * self.formants)]
-        envelope = np.full((len(time), len(bins)), 0.015)
-        levels, widths = (1.0, 0.5, 0.3, self.ring, 0.12), (90.0, 110.0, 160.0, 240.0, 400.0)
-        for centre, level, width in zip(centres, levels, widths, strict=True):
-            envelope += level / (1.0 + ((bins - centre[:, None]) / width) ** 2)
+        place = np.stack([_smooth(track, 0.05, RATE / _HOP) for track in place.T], axis=1)
+        first = np.maximum(self.formants * place[:, :1], frequency)  # a soprano opens her mouth
+        envelope = 0.015 + 1.0 / (1.0 + ((bins - first) / 90.0) ** 2)
+        envelope += place[:, 3:4] / (1.0 + ((bins - self.formants * place[:, 1:2]) / 110.0) ** 2)
+        envelope += place[:, 4:5] / (1.0 + ((bins - self.formants * place[:, 2:3]) / 160.0) ** 2)
+        envelope += self.ring / (1.0 + ((bins - self.formants * 3100.0) / 240.0) ** 2)
+        envelope += 0.12 / (1.0 + ((bins - self.formants * 4300.0) / 400.0) ** 2)
         closed = _smooth(mouth, 0.03, RATE / _HOP)[:, None]
         return envelope * closed, hiss
 
@@ -189,6 +189,18 @@ def _smooth(values: Array, seconds: float, rate: float = _CONTROL) -> Array:
     total = np.cumsum(padded)
     begin = width // 2
     return np.asarray((total[width:] - total[:-width])[begin : begin + len(values)] / width, dtype=np.float64)
+
+
+def _levelled(sound: Array) -> Array:
+    """Halves differences in level, in decibels: no singer lets a harmonic that meets a formant stick out.
+
+    Levels are means over about 50 ms; a level of 1 is kept.
+    """
+    block = round(RATE / _CONTROL)
+    blocks = -(-len(sound) // block)
+    energy = (np.pad(sound, (0, blocks * block - len(sound))) ** 2).reshape(blocks, block).mean(axis=1)
+    gain = (_smooth(energy, 0.05) + 1e-4) ** -0.25
+    return sound * np.interp(np.arange(len(sound)), (np.arange(blocks) + 0.5) * block, gain)
 
 
 def _filtered(sound: Array, gains: Array) -> Array:
