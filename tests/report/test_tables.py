@@ -9,8 +9,8 @@ from unetsep.report.tables import ROWS, leaderboard_columns, print_leaderboard, 
 from .sweep_folder import DEPTH, LR, write_trial
 
 
-def printed(sweep) -> list[str]:
-    console = Console(width=160, record=True, file=(sweep / "out.txt").open("w"))
+def printed(sweep, width: int = 160) -> list[str]:
+    console = Console(width=width, record=True, file=(sweep / "out.txt").open("w"))
     print_leaderboard(sweep, console)
     console.file.close()
     return (sweep / "out.txt").read_text().splitlines()
@@ -24,6 +24,15 @@ def test_the_leaderboard_shows_score_stems_floor_and_cost_with_the_front_marked(
         *("depth", "1,", "block", "ConvBlock,", "lr", "0.001"),
     ]
     assert [line.split()[1] for line in lines if line.startswith("●")] == ["0", "2", "3"]
+
+
+def test_a_terminal_of_eighty_columns_shows_every_number_and_the_fronts_choices_below(sweep):
+    lines = printed(sweep, width=80)
+    assert max(map(len, lines)) <= 80
+    assert lines[0].rstrip() == "shallow: 7 trials: 4 complete, 1 refused, 1 failed, 1 unfinished"
+    first = next(line for line in lines if line.startswith("●"))
+    assert first.split() == ["●", "0", "5.00", "5.00", "6.00", "7.00", "8.00", "3.00", "1", "1", "k", "1"]
+    assert "trial 3: depth 1, block TFC, lr 0.004" in lines
 
 
 def test_the_leaderboard_lists_why_trials_have_no_score_without_reading_brackets_as_markup(sweep):

@@ -18,6 +18,9 @@ from unetsep.report.run import Run, Trial, read_run
 ROWS = 20
 """The terminal shows this many trials at most, and all of the front; the page and the CSV file show every one."""
 
+WIDE = 120
+"""A terminal of fewer columns has no room for the choices beside the numbers: those of the front stand below."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -70,23 +73,27 @@ def print_leaderboard(run: Path, console: Console | None = None) -> None:
     """
     sweep = read_run(run)
     console = console or Console()
-    table = Table(
-        title=f"{sweep.name}: {sweep.tally()}", title_justify="left", box=None, header_style="dim", pad_edge=False
-    )
-    table.add_column("")
-    table.add_column("trial", justify="right")
-    columns = leaderboard_columns(sweep)
-    for column in columns:
-        table.add_column(column.heading.replace(", ", "\n").replace(" ", "\n"), justify="right", no_wrap=True)
-    table.add_column("choices", overflow="fold")
-    front = {trial.number for trial in sweep.front}
+    columns, front = leaderboard_columns(sweep), {trial.number for trial in sweep.front}
     shown = [trial for rank, trial in enumerate(sweep.ranked) if rank < ROWS or trial.number in front]
+    settings = {trial.number: ", ".join(map(" ".join, choices(sweep, trial))) for trial in shown}
+    wide = console.width >= WIDE
+    table = Table(title=f"{sweep.name}: {sweep.tally()}", title_justify="left", box=None, header_style="dim")
+    table.pad_edge, table.collapse_padding = False, not wide
+    table.add_column("", no_wrap=True)
+    table.add_column("trial", justify="right", no_wrap=True)
+    for column in columns:
+        heading = column.heading.replace("-", "-\n").replace(", ", "\n").replace(" ", "\n")
+        table.add_column(heading, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("choices", overflow="fold")
     for trial in shown:
-        settings = ", ".join(f"{name} {value}" for name, value in choices(sweep, trial))
         mark, style = ("●", "bold") if trial.number in front else ("", "")
-        cells = [mark, str(trial.number), *(column.show(trial) for column in columns), _plain(settings)]
-        table.add_row(*cells, style=style)
+        cells = [mark, str(trial.number), *(column.show(trial) for column in columns)]
+        table.add_row(*cells, *([_plain(settings[trial.number])] if wide else []), style=style)
     console.print(table)
+    if not wide:
+        for number in sorted(front):
+            console.print(_plain(f"trial {number}: {settings[number]}"), highlight=False)
     if len(shown) < len(sweep.ranked):
         console.print(f"and {len(sweep.ranked) - len(shown)} more in trials.csv", style="dim")
     for trial in sweep.rest:
