@@ -64,7 +64,8 @@ class UnetsepCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """A parser that raises, for `one_line` to say what is wrong, and dumps configs under the package's name."""
-        return super().init_parser(**{"exit_on_error": False, "dump_header": [f"unetsep {__version__}"]} | kwargs)
+        ours = {"exit_on_error": False, "allow_abbrev": False, "dump_header": [f"unetsep {__version__}"]}
+        return super().init_parser(**ours | kwargs)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the run's own settings."""

@@ -27,8 +27,9 @@ def one_line(message: str) -> str:
     if missing := re.search(r"Expected a dot import path string: (\S+)", message):
         return f"{path}: there is no class {missing[1]}"
     if wrong := re.search(r"Expected (an? (?!<class 'NoneType'>).*?)\. Got value: (.*?)(?:\. Got value|\n|$)", message):
-        return f"{path}: expected {wrong[1]}, got {wrong[2]}"
-    text = " ".join(message.split())
+        kind = re.sub(r"<class '([\w.]+)'>", r"\1", wrong[1]).replace("typing.", "").replace("a int", "an int")
+        return f"{path}: expected {kind}, got {wrong[2]}"
+    text = re.sub(r"\b(fit|validate|test|predict)\.(?=\w)", "", " ".join(message.split()))
     return text if len(text) <= 400 else f"{text[:200]} ... {text[-190:]}"
 
 

@@ -15,6 +15,8 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+        # a separator that is only used has no use for what its training kept
+        warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`")
         yield
 
 

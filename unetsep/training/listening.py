@@ -109,8 +109,8 @@ class Listening(Callback):
         if trainer.sanity_checking or not heard:
             return
         score = float(trainer.callback_metrics.get(self.monitor, -math.inf))
-        if score > self.best or not self._references_logged:
-            self.best = max(score, self.best)
+        if score > self.best or self.best == -math.inf:  # where nothing can be scored, the last is the best known
+            self.best = max(self.best, score)  # in this order NaN is not taken
             self._pending = heard
         self._validations += 1
         if self.every and self._validations % self.every == 0:

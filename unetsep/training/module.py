@@ -201,8 +201,9 @@ class SeparationModule(LightningModule):
     def _check_finite(self, loss: Tensor, batch: Batch) -> None:
         if not torch.isfinite(loss):
             tracks = ", ".join(dict.fromkeys(batch.tracks))
+            where = f"in epoch {self.current_epoch}, step {self.global_step}, on {tracks}"
             raise NonFiniteLossError(
-                f"the loss is {float(loss)} in epoch {self.current_epoch}, step {self.global_step}, on {tracks}: "
+                f"the loss is {float(loss.detach())} {where}: "
                 "try a lower learning rate or trainer.gradient_clip_val, and let `unetsep data check` look at the data"
             )
 

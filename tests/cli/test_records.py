@@ -1,0 +1,117 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+from unetsep.cli import UnetsepCLI
+
+
+def inspect(run: Path, *options: str) -> str:
+    """The newest offline run in a folder, as Weights & Biases' own reader prints it."""
+    wandb.teardown()  # until then the service holds files back
+    program = shutil.which("wandb") or str(Path(sys.executable).with_name("wandb"))
+    arguments = [program, "leet", "inspect", "--json", *options, str(run / "wandb")]
+    return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+
+
+def history(run: Path, key: str) -> list[float]:
+    records = [json.loads(line) for line in inspect(run).splitlines()]
+    items = [record["history"]["item"] for record in records if record["type"] == "history"]
+    return [item[key] for item in items if key in item]
+
+
+@pytest.fixture
+def listened(config: dict[str, Any]) -> dict[str, Any]:
+    names = {"name": "a trial", "group": "a sweep", "tags": ["shallow"]}
+    return {**config, **names, "wandb": "offline", "listening": {"tracks": 1, "seconds": 1.0, "every": 0}}
+
+
+def test_the_offline_run_holds_config_losses_scores_cost_sounds_and_pictures(listened, tmp_path):
+    best = UnetsepCLI(args=listened, run=False).fit()
+    run = tmp_path / "run"
+    found = json.loads(inspect(run, "--summary"))
+    assert (found["name"], found["tags"], found["state"]) == ("a trial", ["shallow"], "finished")
+    assert found["config"]["group"] == "a sweep"
+    assert found["config"]["model"]["separator"]["init_args"]["net"]["init_args"]["depth"] == 2
+
+    assert len(history(run, "train/loss")) == 9
+    for source in ("vocals", "drums", "bass", "other"):
+        assert len(history(run, f"val/usdr/{source}")) == 3
+        assert f"val/csdr/{source}" in found["summary"]
+    assert max(history(run, "val/usdr")) == pytest.approx(best["val/usdr"])
+
+    summary = found["summary"]
+    card = {"params", "gmacs_per_second", "depth", "receptive_field_seconds", "receptive_field_hz", "peak_memory_mb"}
+    assert {f"cost/{name}" for name in card | {"rtf_cpu"}} <= summary.keys()
+    assert summary["cost/depth"] == 2
+    assert summary["best/usdr"] == pytest.approx(best["val/usdr"])
+
+    sounds = {key: entry for key, entry in summary.items() if key.startswith("audio/five/")}
+    stems = {
+        f"{source}_{kind}" for source in ("vocals", "drums", "bass", "other") for kind in ("estimate", "reference")
+    }
+    assert {key.removeprefix("audio/five/") for key in sounds} == stems | {"mixture"}
+    pictures = {key: entry for key, entry in summary.items() if key.startswith("pictures/five/")}
+    assert {key.removeprefix("pictures/five/") for key in pictures} == {"spectrograms", "segmentation"}
+    files = Path(found["file"]).parent / "files"
+    for entry in (sounds | pictures).values():
+        assert (files / entry["path"]).stat().st_size == entry["size"]
+        # the same sound or picture lies in the run's folder
+        kind = "audio" if entry["_type"] == "audio-file" else "pictures"
+        assert entry["size"] in {path.stat().st_size for path in (run / kind).iterdir()}
+
+
+def test_every_training_in_a_process_has_its_own_run_and_a_stopped_one_keeps_its_own(listened, tmp_path):
+    listened["listening"]["tracks"] = 0
+    for name in ("one", "two"):
+        UnetsepCLI(args={**listened, "out": str(tmp_path / name)}, run=False).fit()
+    longer = {**listened["trainer"], "max_epochs": 4}
+    UnetsepCLI(args={**listened, "out": str(tmp_path / "one"), "resume": True, "trainer": longer}, run=False).fit()
+    wandb.teardown()
+    ids = {
+        name: [path.stem for path in (tmp_path / name).glob("wandb/offline-run-*/run-*.wandb")]
+        for name in ("one", "two")
+    }
+    assert len(ids["one"]) == 2
+    assert len(set(ids["one"])) == len(set(ids["two"])) == 1
+    assert ids["one"][0] not in ids["two"]
+    assert wandb.run is None
+
+
+def test_a_run_without_weights_and_biases_leaves_its_own_record_only(config, tmp_path):
+    UnetsepCLI(args=config, run=False).fit()
+    assert not (tmp_path / "run" / "wandb").exists()
+    assert (tmp_path / "run" / "metrics.jsonl").is_file()
+
+
+def test_the_first_line_of_the_record_is_the_cost_and_the_learning_rate_warms_up_and_falls(config):
+    config["model"] |= {"warmup_steps": 3, "schedule": "cosine"}
+    command = UnetsepCLI(args=config, run=False)
+    command.fit()
+    first, *lines = command.record.lines()
+    assert first["cost/params"] == sum(parameter.numel() for parameter in command.model.separator.parameters())
+    rates = [line["train/learning_rate"] for line in lines if "train/learning_rate" in line]
+    assert rates[:3] == pytest.approx([0.0025, 0.005, 0.0075])
+    assert rates[3] == pytest.approx(0.01)
+    assert rates[3:] == sorted(rates[3:], reverse=True)
+    assert rates[6] == pytest.approx(0.005)  # half-way between the warm-up's end and the last step
+
+
+def test_nothing_but_errors_is_said_where_no_progress_is_wanted(config, capfd):
+    UnetsepCLI(args={**config, "wandb": "offline"}, run=False).fit()
+    said = capfd.readouterr()
+    assert said.out == said.err == ""
+
+
+def test_progress_is_a_line_for_each_validation_and_the_best_at_the_end(config, capfd):
+    config["trainer"]["enable_progress_bar"] = True
+    UnetsepCLI(args={**config, "wandb": "offline"}, run=False).fit()
+    said = capfd.readouterr()
+    assert [line.split("  ")[0] for line in said.err.splitlines()[1:]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert said.out.startswith("best val/usdr ")
+    assert "dB" in said.err.splitlines()[1]
