@@ -2,6 +2,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +200,39 @@ def test_validate_test_and_predict_use_the_best_checkpoint(config, tmp_path, cap
     }
     with pytest.raises(InputError, match="no checkpoint"):
         UnetsepCLI(args=["validate", *arguments, f"--out={tmp_path / 'empty'}"])
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"precision": "bf16-mixed"},
+        {"gradient_clip_val": 0.1},
+        {"accumulate_grad_batches": 2},
+        {"val_check_interval": 1},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_the_trainers_own_options_work(config, tmp_path, option):
+    config["trainer"] |= {**option, "max_epochs": 1}
+    assert fit(config)["epoch"] == 0
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_the_same_and_leaves_the_same_checkpoint(config, tmp_path):
+    config["model"]["separator"]["init_args"]["net"]["init_args"]["dropout"] = 0.0  # compiled, it draws other numbers
+    config["model"]["ema_decay"] = 0.9
+    config["trainer"]["max_epochs"] = 1
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    for name, compile_it in (("plain", "false"), ("compiled", "true")):
+        settings = [f"--config={path}", f"--out={tmp_path / name}", f"--model.compile={compile_it}"]
+        # a process of its own: the compiler cannot see through the shape checks that tests run under
+        subprocess.run([sys.executable, "-m", "unetsep", "fit", *settings], check=True)
+    plain, compiled = weights(tmp_path / "plain"), weights(tmp_path / "compiled")
+    assert plain.keys() == compiled.keys()
+    for name in plain:
+        torch.testing.assert_close(compiled[name], plain[name], atol=0.02, rtol=0.01)
 
 
 def test_checkpoints_name_no_path_of_this_machine(config, tmp_path):

@@ -73,10 +73,8 @@ def test_every_training_in_a_process_has_its_own_run_and_a_stopped_one_keeps_its
     longer = {**listened["trainer"], "max_epochs": 4}
     UnetsepCLI(args={**listened, "out": str(tmp_path / "one"), "resume": True, "trainer": longer}, run=False).fit()
     wandb.teardown()
-    ids = {
-        name: [path.stem for path in (tmp_path / name).glob("wandb/offline-run-*/run-*.wandb")]
-        for name in ("one", "two")
-    }
+    files = {name: (tmp_path / name).glob("wandb/offline-run-*/run-*.wandb") for name in ("one", "two")}
+    ids = {name: [path.stem for path in paths] for name, paths in files.items()}
     assert len(ids["one"]) == 2
     assert len(set(ids["one"])) == len(set(ids["two"])) == 1
     assert ids["one"][0] not in ids["two"]
