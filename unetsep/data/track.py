@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torchaudio.functional import resample
 
 from unetsep.audio.files import InputError, read_audio
+from unetsep.audio.resample import resample
 
 SOURCES = ("vocals", "drums", "bass", "other")
 STEM_FORMATS = (".wav", ".flac", ".ogg", ".mp3")
@@ -96,7 +96,7 @@ class Track:
         wanted = channels or max(waveform.shape[0] for waveform, _ in stems.values())
         return torch.stack(
             [
-                _resampled(self._with_channels(source, waveform, wanted), rate, sample_rate or rate)
+                resample(self._with_channels(source, waveform, wanted), rate, sample_rate or rate)
                 for source, (waveform, rate) in stems.items()
             ]
         )
@@ -129,7 +129,3 @@ class Track:
             f"{self}: {source} has {len(given)} channels, and {channels} are asked for: only mono can be doubled, and"
             " only down to one channel averaged; export the stem with that number of channels, or ask for 1"
         )
-
-
-def _resampled(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
-    return waveform if rate == sample_rate else resample(waveform, rate, sample_rate)

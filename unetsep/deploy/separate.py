@@ -68,9 +68,9 @@ def separate_waveform(
         InputError: If the recording is empty or a setting lies outside its range.
     """
     import torch
-    from torchaudio.functional import resample
 
     from unetsep.audio.overlap import overlap_add
+    from unetsep.audio.resample import resample
 
     if not (math.isfinite(segment_seconds) and segment_seconds > 0):
         raise InputError(f"segment_seconds is {segment_seconds}, but must be more than 0, such as 10")
