@@ -23,16 +23,20 @@ def test_a_tone_is_the_same_tone_at_another_rate_within_80_db(rate, new_rate):
 
 
 def test_what_the_lower_rate_cannot_carry_is_gone():
-    assert level_db(resample(tone(5000, 44100), 44100, 8000)[800:-800], torch.ones(6400)) < -90
+    assert level_db(resample(tone(5000, 44100), 44100, 8000)[800:-800], torch.ones(6400)) < -70
 
 
 def test_axes_before_the_samples_are_kept():
     stems = torch.randn(3, 2, 4410)
     resampled = resample(stems, 44100, 11025)
-    assert resampled.shape == (3, 2, 1102) or resampled.shape == (3, 2, 1103)
+    assert resampled.shape == (3, 2, 1103)
     torch.testing.assert_close(resampled[1, 1], resample(stems[1, 1], 44100, 11025))
 
 
 def test_the_same_rate_changes_nothing():
     waveform = torch.randn(2, 100)
     assert resample(waveform, 8000, 8000) is waveform
+
+
+def test_even_one_sample_leaves_one():
+    assert resample(torch.ones(1), 44100, 8000).shape == (1,)

@@ -1,6 +1,7 @@
 """Another sample rate for a waveform."""
 
-import numpy as np
+import math
+
 import soxr
 import torch
 from jaxtyping import Float
@@ -16,10 +17,13 @@ def resample(waveform: Float[Tensor, "*batch sample"], rate: int, new_rate: int)
     Args:
         waveform: on the CPU, in float32.
         rate: its samples per second.
-        new_rate: samples per second of the result, whose length is rounded.
+        new_rate: samples per second of the result, whose length is rounded up.
     """
     if rate == new_rate:
         return waveform
-    flat = waveform.reshape(-1, waveform.shape[-1])
-    channels = [soxr.resample(channel, rate, new_rate, "HQ") for channel in flat.numpy()]
-    return torch.from_numpy(np.stack(channels)).reshape(*waveform.shape[:-1], -1)
+    length = math.ceil(waveform.shape[-1] * new_rate / rate)
+    resampled = torch.zeros(waveform.shape[:-1].numel(), length)
+    for channel, new in zip(waveform.reshape(-1, waveform.shape[-1]), resampled, strict=True):
+        sound = torch.from_numpy(soxr.resample(channel.numpy(), rate, new_rate, "HQ"))[:length]
+        new[: len(sound)] = sound
+    return resampled.reshape(*waveform.shape[:-1], length)
