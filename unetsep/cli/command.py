@@ -1,5 +1,6 @@
 """Lightning's command line with a separator, its data, and a run folder that holds all there is to know of a run."""
 
+import inspect
 import sys
 from argparse import ArgumentError
 from pathlib import Path
@@ -66,6 +67,14 @@ class UnetsepCLI(LightningCLI):
         """A parser that raises, for `one_line` to say what is wrong, and dumps configs under the package's name."""
         ours = {"exit_on_error": False, "allow_abbrev": False, "dump_header": [f"unetsep {__version__}"]}
         return super().init_parser(**ours | kwargs)
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        # hundreds of settings in the usage line would help nobody: they are explained below it
+        usage = f"unetsep {subcommand} [--config FILE ...] [--dotted.key VALUE ...]"
+        description = inspect.getdoc(getattr(self, subcommand)).partition("\n")[0]  # type: ignore[union-attr]
+        return super()._prepare_subcommand_parser(
+            klass, subcommand, **{**kwargs, "usage": usage, "description": description}
+        )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the run's own settings."""

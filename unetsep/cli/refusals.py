@@ -25,7 +25,7 @@ def one_line(message: str) -> str:
         owner = _owner(message, unknown, owners)
         return f"there is no setting {path}.init_args.{unknown[1]}{_suggestion(unknown[1], owner)}"
     if missing := re.search(r"Expected a dot import path string: (\S+)", message):
-        return f"{path}: there is no class {missing[1]}"
+        return f"{path}: there is no class {missing[1]}".removeprefix(": ")
     if wrong := re.search(r"Expected (an? (?!<class 'NoneType'>).*?)\. Got value: (.*?)(?:\. Got value|\n|$)", message):
         kind = re.sub(r"<class '([\w.]+)'>", r"\1", wrong[1]).replace("typing.", "").replace("a int", "an int")
         return f"{path}: expected {kind}, got {wrong[2]}"
