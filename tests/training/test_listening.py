@@ -89,13 +89,34 @@ def test_after_a_stop_only_a_better_score_is_heard(tmp_path):
     assert heard(tmp_path) == pytest.approx(0.3, abs=1e-4)
 
 
-def test_every_0_writes_the_best_once_at_the_end(tmp_path):
+def test_every_0_draws_the_best_once_at_the_end(tmp_path):
     listening = Listening(tmp_path, seconds=1.0, every=0)
     for score, level in ((2.0, 0.2), (1.0, 0.1)):
         validate(listening, score, level)
-    assert not (tmp_path / "audio").exists()
-    listening.on_fit_end(trainer(1.0), MODULE)
     assert heard(tmp_path) == pytest.approx(0.2, abs=1e-4)
+    assert not (tmp_path / "pictures").exists()
+    listening.on_fit_end(trainer(1.0), MODULE)
+    assert len(list((tmp_path / "pictures").iterdir())) == 2
+
+
+def test_what_a_stopped_run_had_not_drawn_is_drawn_at_the_end_of_the_next(tmp_path):
+    validate(Listening(tmp_path, seconds=1.0, every=0), 2.0, 0.2)
+    again = Listening(tmp_path, seconds=1.0, every=0)
+    again.load_state_dict({"best": 2.0})
+    validate(again, 1.0, 0.1)
+    again.on_fit_end(trainer(1.0), MODULE)
+    assert heard(tmp_path) == pytest.approx(0.2, abs=1e-4)
+    assert len(list((tmp_path / "pictures").iterdir())) == 2
+
+
+def test_pictures_are_drawn_again_only_where_there_is_something_new(tmp_path):
+    listening = Listening(tmp_path, seconds=1.0)
+    validate(listening, 2.0, 0.2)
+    drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "pictures").iterdir()}
+    validate(listening, 1.0, 0.1)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "pictures").iterdir()} == drawn
+    validate(listening, 3.0, 0.3)
+    assert all(path.stat().st_mtime_ns > before for path, before in drawn.items())
 
 
 def test_settings_out_of_range_are_refused(tmp_path):

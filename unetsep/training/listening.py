@@ -1,8 +1,9 @@
 """What a run sounds and looks like: the same seconds of the same tracks, as sound files and pictures."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,19 +11,14 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
-from unetsep.audio.files import InputError, write_audio
+from unetsep.audio.files import InputError, read_audio, write_audio
 from unetsep.audio.stft import stft
 from unetsep.data import Batch
 from unetsep.metrics import dominant_source
 from unetsep.training.records import WandbRun
 from unetsep.training.scores import measuring_stft
 
-
-class Excerpt(NamedTuple):
-    """Some seconds of a track: references and estimates `(source, channel, sample)`."""
-
-    references: Float[Tensor, "source channel sample"]
-    estimates: Float[Tensor, "source channel sample"]
+_PICTURES = ("spectrograms", "segmentation")
 
 
 def telling_start(references: Float[Tensor, "source channel sample"], sample_rate: int, seconds: float) -> int:
@@ -46,14 +42,18 @@ class Listening(Callback):
     """Keeps what the best weights so far make of a few validation tracks, as sounds and pictures.
 
     They lie in the run's folder as `audio/<track>_{mixture,<stem>_reference,<stem>_estimate}.flac` and
-    `pictures/<track>_{spectrograms,segmentation}.png`, and go to Weights & Biases under the same names.
+    `pictures/<track>_{spectrograms,segmentation}.png`, and go to Weights & Biases under the same names. The sounds are
+    written with every better score, the pictures are drawn from them when it is time.
 
     Args:
         out: the run's folder.
         tracks: how many validation tracks, the first ones; 0 for none.
         seconds: length of the stretch, which is chosen once by the references: the faintest stem at its loudest.
-        every: validations between writing; what a better one in between made is written later. 0 writes at the end.
+        every: validations between drawing and logging, where there is something new; 0 does it once, at the end.
         monitor: the score that says what is better.
+
+    Raises:
+        InputError: if a number is out of range.
     """
 
     def __init__(self, out: Path, tracks: int = 2, seconds: float = 6.0, every: int = 1, monitor: str = "val/usdr"):
@@ -70,12 +70,12 @@ class Listening(Callback):
         self.monitor = monitor
         self.best = -math.inf
         self._validations = 0
-        self._heard: dict[str, Excerpt] = {}
-        self._pending: dict[str, Excerpt] = {}
+        self._heard: dict[str, dict[str, Tensor]] = {}
+        self._known: list[str] = []
         self._references_logged: set[str] = set()
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far."""
+        """The best score so far, whose sounds lie in the folder."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -92,81 +92,86 @@ class Listening(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Cuts the stretch out of the stems that validation has just separated."""
-        if batch_idx < self.tracks and isinstance(outputs, Tensor) and trainer.is_global_zero:
-            references = batch.stems[0].float().cpu()
-            separator: Any = pl_module.separator
-            sample_rate: int = separator.sample_rate
-            start = telling_start(references, sample_rate, self.seconds)
-            stretch = slice(start, start + round(self.seconds * sample_rate))
+        if batch_idx >= self.tracks or not isinstance(outputs, Tensor) or not trainer.is_global_zero:
+            return
+        separator: Any = pl_module.separator
+        references = batch.stems[0].float().cpu()
+        start = telling_start(references, separator.sample_rate, self.seconds)
+        stretch = slice(start, start + round(self.seconds * separator.sample_rate))
+        sounds = {"mixture": references[..., stretch].sum(0)}
+        for index, source in enumerate(separator.sources):
             # clones: a slice would keep the whole song in memory
-            self._heard[batch.tracks[0]] = Excerpt(
-                references[..., stretch].clone(), outputs[..., stretch].float().cpu().clone()
-            )
+            sounds[f"{source}_reference"] = references[index, :, stretch].clone()
+            sounds[f"{source}_estimate"] = outputs[index, :, stretch].float().cpu().clone()
+        self._heard[batch.tracks[0]] = sounds
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keeps the stretches if the score is the best so far, and writes them when it is time."""
+        """Writes the sounds if the score is the best so far, and shows them when it is time."""
         heard, self._heard = self._heard, {}
         if trainer.sanity_checking or not heard:
             return
+        self._known = list(heard)
         score = float(trainer.callback_metrics.get(self.monitor, -math.inf))
         if score > self.best or self.best == -math.inf:  # where nothing can be scored, the last is the best known
             self.best = max(self.best, score)  # in this order NaN is not taken
-            self._pending = heard
+            separator: Any = pl_module.separator
+            for track, sounds in heard.items():
+                for name, sound in sounds.items():
+                    write_audio(self._sound(track, name), sound, separator.sample_rate)
         self._validations += 1
         if self.every and self._validations % self.every == 0:
-            self._write(trainer, pl_module)
+            self._show(trainer, pl_module)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes what is still to be written."""
-        self._write(trainer, pl_module)
+        """Shows what has not been shown yet, perhaps since before a stop."""
+        self._show(trainer, pl_module)
 
-    def _write(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        pending, self._pending = self._pending, {}
+    def _sound(self, track: str, name: str) -> Path:
+        return self.out / "audio" / f"{file_name(track)}_{name}.flac"
+
+    def _picture(self, track: str, name: str) -> Path:
+        return self.out / "pictures" / f"{file_name(track)}_{name}.png"
+
+    def _show(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draws and logs the tracks whose sounds are newer than their pictures."""
         separator: Any = pl_module.separator
-        for track, excerpt in pending.items():
-            sounds = self._write_sounds(track, excerpt, separator.sources, separator.sample_rate)
-            pictures = self._write_pictures(track, excerpt, separator.sources, separator.sample_rate)
+        for track in self._known:
+            last, picture = self._sound(track, f"{separator.sources[-1]}_estimate"), self._picture(track, _PICTURES[-1])
+            if picture.exists() and picture.stat().st_mtime_ns > last.stat().st_mtime_ns:
+                continue
+            self._draw(track, separator.sources)
+            names = [f"{source}_estimate" for source in separator.sources]
+            if track not in self._references_logged:
+                names += ["mixture", *(f"{source}_reference" for source in separator.sources)]
+                self._references_logged.add(track)
+            key = track.replace(".", "_")  # a dot would nest the key
             for run in trainer.loggers:
                 if isinstance(run, WandbRun):
-                    key = track.replace(".", "_")  # a dot would nest the key
                     run.log_files(
                         step=trainer.global_step,
-                        sounds={f"audio/{key}/{name}": path for name, path in sounds.items()},
-                        pictures={f"pictures/{key}/{name}": path for name, path in pictures.items()},
+                        sounds={f"audio/{key}/{name}": self._sound(track, name) for name in names},
+                        pictures={f"pictures/{key}/{name}": self._picture(track, name) for name in _PICTURES},
                     )
-            self._references_logged.add(track)
 
-    def _write_sounds(
-        self, track: str, excerpt: Excerpt, sources: tuple[str, ...], sample_rate: int
-    ) -> dict[str, Path]:
-        sounds = {f"{source}_estimate": estimate for source, estimate in zip(sources, excerpt.estimates, strict=True)}
-        if track not in self._references_logged:
-            sounds["mixture"] = excerpt.references.sum(0)
-            sounds |= {f"{source}_reference": stem for source, stem in zip(sources, excerpt.references, strict=True)}
-        paths = {name: self.out / "audio" / f"{file_name(track)}_{name}.flac" for name in sounds}
-        for name, path in paths.items():
-            write_audio(path, sounds[name], sample_rate)
-        return paths
-
-    def _write_pictures(
-        self, track: str, excerpt: Excerpt, sources: tuple[str, ...], sample_rate: int
-    ) -> dict[str, Path]:
+    def _draw(self, track: str, sources: Sequence[str]) -> None:
         from unetsep.audio.pictures import draw_segmentation, draw_spectrograms  # matplotlib takes its time to load
 
+        names = ["mixture", *(f"{source}_{kind}" for source in sources for kind in ("reference", "estimate"))]
+        read = {name: read_audio(self._sound(track, name)) for name in names}
+        sample_rate = read["mixture"][1]
         n_fft, hop = measuring_stft(sample_rate)
-        mixture = stft(excerpt.references.sum(0), n_fft, hop).abs().square().sum(0)
-        true, predicted = (stft(waveform, n_fft, hop).abs() for waveform in excerpt)
-        spectra = {"mixture": mixture.sqrt()}
-        spectra["sum of estimates"] = stft(excerpt.estimates.sum(0), n_fft, hop).abs().square().sum(0).sqrt()
-        for index, source in enumerate(sources):
-            spectra[f"{source} reference"] = true[index].square().sum(0).sqrt()
-            spectra[f"{source} estimate"] = predicted[index].square().sum(0).sqrt()
-        names = ("spectrograms", "segmentation")
-        paths = {name: self.out / "pictures" / f"{file_name(track)}_{name}.png" for name in names}
-        draw_spectrograms(spectra, sample_rate, hop, paths["spectrograms"], columns=2)
-        maps = {"true": dominant_source(true), "predicted": dominant_source(predicted)}
-        draw_segmentation(maps, mixture, list(sources), sample_rate, hop, paths["segmentation"])
-        return paths
+        sounds = {name: torch.from_numpy(sound) for name, (sound, _) in read.items()}
+        sounds["sum of estimates"] = torch.stack([sounds[f"{source}_estimate"] for source in sources]).sum(0)
+        bins = {name: stft(sound, n_fft, hop).abs() for name, sound in sounds.items()}
+        order = ["mixture", "sum of estimates", *names[1:]]
+        spectra = {name.replace("_", " "): bins[name].square().sum(0).sqrt() for name in order}
+        draw_spectrograms(spectra, sample_rate, hop, self._picture(track, "spectrograms"), columns=2)
+        maps = {
+            title: dominant_source(torch.stack([bins[f"{source}_{kind}"] for source in sources]))
+            for title, kind in {"true": "reference", "predicted": "estimate"}.items()
+        }
+        energy = bins["mixture"].square().sum(0)
+        draw_segmentation(maps, energy, list(sources), sample_rate, hop, self._picture(track, "segmentation"))
 
 
 class StemsWriter(BasePredictionWriter):
