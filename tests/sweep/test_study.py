@@ -1,0 +1,102 @@
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from unetsep.audio.files import InputError
+from unetsep.sweep.study import make_sampler, open_study
+
+from .toy import run, sweep_of
+
+
+def test_a_folder_with_an_odd_name_holds_a_study_too(tmp_path: Path) -> None:
+    folder = tmp_path / "what? 50% #1 & 'more'"
+    run(sweep_of("space: {x: {int: [1, 100]}}\ntrials: 2"), folder)
+    assert (folder / "study.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_nothing_but_the_study_itself_is_left_when_it_is_closed(tmp_path: Path) -> None:
+    run(sweep_of("space: {x: {int: [1, 100]}}\ntrials: 2"), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("study")) == ["study.db"]
+
+
+def test_a_file_that_is_no_study_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "study.db").write_text("no database at all, and longer than a header of a hundred bytes would be " * 3)
+    with pytest.raises(InputError, match=r"study.db cannot be opened as a study .*; give another --out"):
+        run(sweep_of("space: {x: {int: [1, 100]}}\ntrials: 2"), tmp_path)
+
+
+def test_the_lock_is_let_go_of_by_a_process_that_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib\nfrom unetsep.sweep.study import open_study\n"
+        f"with open_study(pathlib.Path({str(tmp_path)!r}), 'toy', {{'val/usdr': 'maximize'}}):\n    os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+    with open_study(tmp_path, "toy", {"val/usdr": "maximize"}) as study:
+        assert study.trials == []
+
+
+def test_a_sampler_draws_by_seed_and_number_alone() -> None:
+    def draw(seed: int, number: int) -> float:
+        study = optuna.create_study(sampler=make_sampler("RandomSampler", seed, number))
+        return study.ask().suggest_float("x", 0, 1)
+
+    assert draw(1, 2) == draw(1, 2)
+    assert len({draw(1, 2), draw(1, 3), draw(2, 2), draw(2, 3)}) == 4
+
+
+def test_a_seed_of_ones_own_is_left_alone() -> None:
+    given = {"class_path": "optuna.samplers.RandomSampler", "init_args": {"seed": 5}}
+    values = {
+        optuna.create_study(sampler=make_sampler(given, 1, number)).ask().suggest_float("x", 0, 1) for number in (1, 2)
+    }
+    assert len(values) == 1
+
+
+@pytest.mark.parametrize("given", [3, {"path": "TPESampler"}, {"class_path": "TPESampler", "args": {}}, []])
+def test_what_describes_no_sampler_is_refused(given: object) -> None:
+    with pytest.raises(InputError, match=r"sampler: is .*, but must be \{class_path: TPESampler"):
+        make_sampler(given, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["NoSampler", "nowhere.Sampler", "json.JSONDecoder", "", "optuna.samplers"])
+def test_what_is_no_sampler_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"sampler: there is no .*; Optuna's are .*TPESampler"):
+        make_sampler(name, 0, 0)
+
+
+def test_the_dashboard_shows_the_study_while_the_sweep_works_on_it(tmp_path: Path) -> None:
+    run(sweep_of("space: {x: {int: [1, 100]}}\ntrials: 3\nbudget: {params: 900}"), tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dashboard = pytest.importorskip("optuna_dashboard")
+    with open_study(tmp_path, "toy", {"val/usdr": "maximize", "cost/gmacs_per_second": "minimize"}):
+        storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/study.db")
+        app = dashboard.wsgi(storage)
+
+        def get(path: str) -> Any:
+            status: list[str] = []
+            environ = {
+                "REQUEST_METHOD": "GET",
+                "PATH_INFO": path,
+                "QUERY_STRING": "",
+                "SERVER_NAME": "test",
+                "SERVER_PORT": "80",
+                "wsgi.url_scheme": "http",
+            }
+            body = b"".join(app(environ, lambda line, *_: status.append(line)))
+            assert status == ["200 OK"]
+            return json.loads(body)
+
+        [summary] = get("/api/studies")["study_summaries"]
+        detail = get(f"/api/studies/{summary['study_id']}")
+        storage.engine.dispose()
+    assert summary["study_name"] == "toy"
+    assert detail["objective_names"] == ["val/usdr", "cost/gmacs_per_second"]
+    assert sum(trial["state"] == "Complete" for trial in detail["trials"]) == 3

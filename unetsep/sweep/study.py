@@ -1,0 +1,140 @@
+"""The Optuna study in a run folder, and the lock that gives it one driver at a time."""
+
+import importlib
+import inspect
+import sqlite3
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from sqlalchemy import URL
+
+from unetsep.audio.files import InputError
+from unetsep.sweep.document import label
+
+
+class SweepStudy(optuna.Study):
+    """A study that is asked and told, and remembers when its sampler has nothing new to offer."""
+
+    def __init__(self, name: str, storage: optuna.storages.RDBStorage):
+        super().__init__(name, storage)
+        self.database = storage.engine
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether an exhaustive sampler has gone through the whole space."""
+        return bool(self.user_attrs.get("exhausted", False))
+
+    def secure(self) -> None:
+        """Sees to it that what the study knows now outlives a power cut."""
+        with self.database.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
+
+    def stop(self) -> None:
+        """Takes a sampler's word that it is at its end, which Optuna itself allows within `optimize` only."""
+        self.set_user_attr("exhausted", True)
+
+
+class _Connection(sqlite3.Connection):
+    """Writes ahead: a dashboard may read meanwhile, and a trial's many commits need not wait for the disk.
+
+    A kill of the process loses nothing; for power cuts there is `SweepStudy.secure`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.execute("PRAGMA journal_mode = WAL")
+        self.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextmanager
+def open_study(run: Path, name: str, objectives: Mapping[str, str]) -> Iterator[SweepStudy]:
+    """The study in `run/study.db`, made if there is none; closed, with all its files, at the end.
+
+    Args:
+        run: the run folder.
+        name: the study's name.
+        objectives: `maximize` or `minimize` by measure.
+
+    Raises:
+        InputError: if the file is no study, or another process works on it.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with _sole_driver(run):
+        url = URL.create("sqlite", database=str(run.absolute() / "study.db")).render_as_string()
+        try:
+            storage = optuna.storages.RDBStorage(url, {"connect_args": {"timeout": 60, "factory": _Connection}})
+        except Exception as error:  # sqlalchemy's own, of many kinds
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{run / 'study.db'} cannot be opened as a study ({reason}); give another --out") from None
+        try:
+            directions = [StudyDirection[direction.upper()] for direction in objectives.values()]
+            optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+            study = SweepStudy(name, storage)
+            with _experiments_allowed():
+                study.set_metric_names(list(objectives))
+            yield study
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
+
+
+@contextmanager
+def _experiments_allowed() -> Iterator[None]:
+    """Silences Optuna's word that a feature may change: our tests say whether it did."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+@contextmanager
+def _sole_driver(run: Path) -> Iterator[None]:
+    """Holds the run folder: a transaction of SQLite is a lock on every system, and a killed process lets go of it."""
+    with closing(sqlite3.connect(run / ".driver", timeout=0, isolation_level=None)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            raise InputError(f"another `unetsep sweep` works on {run}; wait for it, or give another --out") from None
+        yield
+
+
+def make_sampler(given: Any, seed: int, number: int) -> BaseSampler:
+    """A sampler for one trial.
+
+    Its random numbers depend on the sweep's seed and the trial's number alone, so that a sweep that was stopped and
+    started again suggests what it would have suggested, and not its first suggestions once more.
+
+    Args:
+        given: a class path, or a mapping with `class_path` and `init_args`; samplers of Optuna need no module's name.
+        seed: the sweep's seed.
+        number: the trial's number.
+
+    Raises:
+        InputError: if there is no such sampler, or it takes no such argument.
+    """
+    content: Any = {"class_path": given} if isinstance(given, str) else given
+    if not isinstance(content, Mapping) or not {"class_path"} <= set(content) <= {"class_path", "init_args"}:
+        raise InputError(f"sampler: is {label(given)}, but must be {{class_path: TPESampler, init_args: {{...}}}}")
+    module, _, name = str(content["class_path"]).rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module or "optuna.samplers"), name)
+    except (ImportError, AttributeError, ValueError):
+        found = None
+    if not (inspect.isclass(found) and issubclass(found, BaseSampler)):
+        known = [each for each in optuna.samplers.__all__ if each.endswith("Sampler") and each != "BaseSampler"]
+        raise InputError(f"sampler: there is no {content['class_path']}; Optuna's are {', '.join(known)}")
+    arguments = dict(content.get("init_args") or {})
+    if "seed" in inspect.signature(found).parameters and "seed" not in arguments:
+        arguments["seed"] = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    try:
+        with _experiments_allowed():
+            return found(**arguments)
+    except (TypeError, ValueError, ImportError) as error:
+        raise InputError(f"sampler: {name} cannot be made with {label(arguments)}: {error}") from None
