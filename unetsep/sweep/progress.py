@@ -1,0 +1,115 @@
+"""What a sweep says while it runs: a line for every trial, and on a terminal a live line for the one in training."""
+
+from collections.abc import Iterable, Mapping
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from unetsep.sweep.document import label
+from unetsep.sweep.question import Sweep
+from unetsep.sweep.trials import Result, Task
+
+PAUSE = 15.0  # seconds between two lines about one training where there is no terminal to write a live line on
+
+
+class Lines:
+    """Writes a sweep's progress to a console.
+
+    Args:
+        sweep: the question.
+        console: where to; plain lines unless it is a terminal.
+    """
+
+    def __init__(self, sweep: Sweep, console: Console):
+        self.sweep = sweep
+        self.console = console
+        self.names: dict[str, str] = {}
+        self.durations: list[float] = []
+        self.current = ""
+        self.spoken = monotonic()
+        self.status = console.status("")
+
+    def says(self, line: str, style: str = "") -> None:
+        """One line, never broken and never read as markup."""
+        self.console.print(Text(line, style=style), soft_wrap=True, highlight=False)
+
+    def begins(self, task: Task, trained: int, resumed: bool) -> None:
+        """A training begins, after `trained` others."""
+        number = f"{trained + 1}/{self.sweep.trials}" if self.sweep.trials else f"{trained + 1}"
+        again = ", going on where it was stopped" if resumed else ""
+        cost = f"{task.cost['gmacs_per_second']:.3g} GMAC/s, " if "gmacs_per_second" in task.cost else ""
+        self.current = f"trial {task.number:04d} ({number}{again}): {cost}{self._settings(task.params)}"
+        self.spoken = monotonic()
+        if self.console.is_terminal:
+            self.status.update(Text(self.current))
+            self.status.start()
+        else:
+            self.says(self.current)
+
+    def watches(self, line: str) -> None:
+        """Something happened in the training: a live line on a terminal, else a line now and then."""
+        if self.console.is_terminal:
+            self.status.update(Text(f"{self.current} · {line}"))
+        elif monotonic() - self.spoken > PAUSE:
+            self.spoken = monotonic()
+            self.says(f"    {line}")
+
+    def ends(self, result: Result, trained: int) -> None:
+        """A trial has its result; `trained` are trained now."""
+        self.status.stop()
+        head = f"{result.number:04d} {result.state}"
+        if not result.trained:
+            self.says(f"{head}: {result.reason} | {self._settings(result.params)}", "dim")
+            return
+        self.durations.append(result.seconds)
+        left = "" if self.sweep.trials is None else self._left(self.sweep.trials - trained)
+        if result.state == "failed":
+            self.says(f"{head}: {result.reason} | {self._settings(result.params)}{left}", "red")
+            return
+        values = ", ".join(f"{measure} {result.value(measure):.4g}" for measure in self.sweep.objectives)
+        self.says(f"{head}: {values} in {duration(result.seconds)} | {self._settings(result.params)}{left}")
+
+    def stops(self) -> None:
+        """The sweep was interrupted."""
+        self.status.stop()
+
+    def _left(self, trials: int) -> str:
+        if trials <= 0:
+            return ""
+        return f" | about {duration(trials * sum(self.durations) / len(self.durations))} left"
+
+    def _settings(self, params: Mapping[str, Any]) -> str:
+        if new := [key for key in params if key not in self.names]:
+            self.names = short_names([*self.names, *new])
+        return ", ".join(f"{self.names[key]} {_short(value)}" for key, value in params.items()) or "nothing to choose"
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """The shortest endings of dotted keys that tell them apart: `depth`, `skip_at.0`, `block.layers`."""
+    keys = list(keys)
+    parts = {key: [part for part in key.split(".") if part not in ("init_args", "class_path")] or [key] for key in keys}
+    length = {key: 2 if parts[key][-1].isdigit() else 1 for key in keys}
+    while True:
+        names = {key: ".".join(parts[key][-length[key] :]) for key in keys}
+        held = list(names.values())
+        clashing = [key for key in keys if held.count(names[key]) > 1 and length[key] < len(parts[key])]
+        if not clashing:
+            return names
+        for key in clashing:
+            length[key] += 1
+
+
+def duration(seconds: float) -> str:
+    """Seconds as one reads them: `8.2 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return value.rpartition("/")[2].removesuffix(".yaml") if isinstance(value, str) else label(value)
