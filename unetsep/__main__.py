@@ -9,7 +9,7 @@ _VERBS = {
     "validate": ("unetsep.cli:run_cli", "score a trained separator on the validation tracks"),
     "test": ("unetsep.cli:run_cli", "score a trained separator on the test tracks"),
     "predict": ("unetsep.cli:run_cli", "write the stems of the test tracks"),
-    "sweep": ("unetsep.sweep:main", "answer a question by many trainings"),
+    "sweep": ("unetsep.report:answer", "answer a question by many trainings"),
     "report": ("unetsep.report:main", "turn a sweep's folder into tables and a page to look at and listen to"),
     "separate": ("unetsep.deploy:main", "separate sound files into stems"),
     "cost": ("unetsep.cli.cost:main", "say what a separator costs, before any training"),

@@ -33,3 +33,18 @@ def main(args: Sequence[str]) -> int:
     print_leaderboard(given.run)
     print(f"report: {page}")
     return 0
+
+
+def answer(args: Sequence[str]) -> int:
+    """Runs `unetsep sweep` and reports what it found, with the paths of the answer.
+
+    Raises:
+        InputError: As the sweep and the report do.
+    """
+    from unetsep.sweep import main as search
+
+    run = search(args)
+    print()
+    code = main([str(run)])
+    print(f"best configs: {run / 'pareto'}   trials: {run / 'trials'}   listen: open {run / 'report' / 'index.html'}")
+    return code
