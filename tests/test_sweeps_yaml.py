@@ -1,0 +1,82 @@
+"""Every question and every config under `sweeps/` is trained, shortened, on a few seconds of music."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unetsep.audio.files import InputError
+from unetsep.cli import UnetsepCLI
+from unetsep.sweep import main
+from unetsep.sweep.document import read_yaml
+from unetsep.sweep.fold import layered, put
+from unetsep.sweep.question import read_sweep
+from unetsep.sweep.trial import CommandLine
+from unetsep.sweep.trials import read_result
+
+SWEEPS = Path(__file__).parents[1] / "sweeps"
+QUESTIONS = sorted(SWEEPS.glob("*.yaml"))
+FRAGMENTS = sorted(SWEEPS.glob("base/*.yaml"))
+
+TINY: dict[str, Any] = {
+    "wandb": "disabled",
+    "model.separator.init_args.sample_rate": 8000,
+    "model.separator.init_args.audio_channels": 1,
+    "model.separator.init_args.net.init_args.width": 4,
+    "model.segment_seconds": 1.0,
+    "data.segment_seconds": 0.5,
+    "data.batch_size": 2,
+    "data.batches_per_epoch": 1,
+    "data.workers": 0,
+    "trainer.max_epochs": 1,
+    "trainer.accelerator": "cpu",
+    "trainer.precision": "32-true",
+    "trainer.enable_progress_bar": False,
+    "listening.tracks": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def command() -> CommandLine:
+    return CommandLine("question")
+
+
+def name_of(path: Path) -> str:
+    return path.stem
+
+
+def refusal(command: CommandLine, config: dict[str, Any]) -> str:
+    try:
+        command.cost(command.resolve(config))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("path", QUESTIONS, ids=name_of)
+def test_every_question_is_answered(path: Path, music: Path, tmp_path: Path) -> None:
+    overrides = [f"--{key}={value}" for key, value in TINY.items()]
+    run = main([str(path), "--out", str(tmp_path / "run"), "--data", str(music), "--trials", "1", *overrides])
+    results = [read_result(folder) for folder in sorted((run / "trials").iterdir())]
+    assert [(result.state, result.reason) for result in results if result and result.trained] == [("complete", "")]
+
+
+@pytest.mark.parametrize("path", QUESTIONS, ids=name_of)
+def test_every_question_has_networks_in_most_branches_of_its_space(
+    path: Path, command: CommandLine, music: Path
+) -> None:
+    sweep = read_sweep(path, data=music)
+    assert sweep.document["question"].endswith("?")
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    sweep.space.check(command.resolve)
+    suggestions = list(sweep.space.branches(command.resolve))[:4]
+    refused = [reason for suggestion in suggestions if (reason := refusal(command, suggestion.config))]
+    assert len(refused) <= len(suggestions) / 4, refused
+
+
+@pytest.mark.parametrize("path", FRAGMENTS, ids=name_of)
+def test_every_fragment_is_a_config_that_a_training_takes(path: Path, music: Path, tmp_path: Path) -> None:
+    config = layered(read_yaml(path), {"out": str(tmp_path / "run"), "data": {"root": str(music)}})
+    for key, value in TINY.items():
+        put(config, key, value)
+    assert UnetsepCLI(config, run=False).fit()["val/usdr"] is not None
