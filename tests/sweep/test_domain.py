@@ -34,8 +34,9 @@ def test_choices_take_spaces_of_their_own() -> None:
 
 
 def test_a_key_may_stand_for_a_choice_per_level_or_a_fixed_value() -> None:
-    space = space_of("net.skip_at: {per_level: {choice: [Concat, Drop]}}\nnet.hop: {value: 256}")
+    space = space_of("net.skip_at: {per_level: {choice: [Concat, Drop]}, from: 1}\nnet.hop: {value: 256}")
     assert isinstance(space["net.skip_at"], PerLevel)
+    assert space["net.skip_at"].first == 1
     assert space["net.hop"] == Fixed(256)
 
 
@@ -66,6 +67,7 @@ def test_the_choice_of_a_fragment_comes_first() -> None:
         ("a..b: {int: [1, 5]}", r"a..b: is no dotted config key"),
         ("base: {choice: [1, 2]}", r"base: its choices must be paths"),
         ("skip_at: {per_level: {per_level: {choice: [Add]}}}", r"skip_at: per_level: per_level cannot stand here"),
+        ("skip_at: {per_level: {choice: [Add]}, from: -1}", r"skip_at: from is -1, but must be the number of a level"),
         ("skip_at: {per_level: {value: 1}}", r"per_level needs a range or a choice"),
         ("at: {per_level: {choice: {TFC: {other.key: {int: [1, 2]}}}}}", r"sub-spaces need keys that start with a dot"),
         ("[1, 2]", r"space: holds \[1, 2\], but must map"),

@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import optuna
@@ -44,6 +45,19 @@ def test_the_study_holds_every_objective_under_its_name(tmp_path: Path) -> None:
         assert trial.values == [-((trial.params["x"] - 3) ** 2), trial.params["x"]]
         assert trial.user_attrs["cost"]["params"] == trial.params["x"] * 10
         assert trial.user_attrs["scores"]["val/usdr/vocals"] == 1.0
+
+
+def test_what_is_without_end_is_null_in_the_result_and_not_in_the_study(tmp_path: Path) -> None:
+    toy = Toy()
+    toy.cost = lambda resolved: {"gmacs_per_second": 1.0, "receptive_field_seconds": float("inf")}  # type: ignore[method-assign]
+    notes, _, _ = run(sweep_of(LINE), tmp_path, toy)
+    assert notes.states()[0] == "complete"
+    text = (tmp_path / "trials" / "0000" / "result.json").read_text()
+    assert '"receptive_field_seconds": null' in text
+    result = read_result(tmp_path / "trials" / "0000")
+    assert result is not None
+    assert math.isnan(result.value("cost/receptive_field_seconds"))
+    assert trials_of(tmp_path)[0].user_attrs["cost"] == {"gmacs_per_second": 1.0}
 
 
 def test_one_objective_is_enough(tmp_path: Path) -> None:

@@ -74,6 +74,11 @@ def test_there_is_one_suggestion_for_each_level_that_exists(depth: int, levels: 
     assert len(suggestion.params) == 1 + levels
 
 
+def test_the_outermost_levels_may_be_left_out() -> None:
+    space = space_of("net.skip_at: {per_level: {choice: [Concat, Drop]}, from: 1}", {"net": {"depth": 3}})
+    assert space.suggest(picking()[0], resolve).config["net"]["skip_at"] == {1: "Concat", 2: "Concat"}
+
+
 @pytest.mark.parametrize(
     ("given", "overrides", "levels"),
     [({}, {}, 4), ({"depth": 3}, {}, 3), ({"depth": 3}, {"net.init_args.depth": 1}, 1)],

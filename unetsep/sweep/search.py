@@ -21,7 +21,16 @@ from unetsep.sweep.document import Config
 from unetsep.sweep.domain import Choice, Option, Range
 from unetsep.sweep.question import Sweep
 from unetsep.sweep.study import SweepStudy, make_sampler
-from unetsep.sweep.trials import Outcome, Result, Task, Watch, carry_out, read_result, trial_folder, write_result
+from unetsep.sweep.trials import (
+    Outcome,
+    Result,
+    Task,
+    Watch,
+    carry_out,
+    read_result,
+    trial_folder,
+    write_result,
+)
 
 REFUSALS = 100  # suggestions in a row that come to nothing, after which a search gives up
 PATIENCE = 10  # such suggestions, after which chance takes the sampler's place: models can insist on what they know
@@ -160,7 +169,7 @@ class Search:
             _constrain(trial, "possible", 1.0)
             return Result(number, "refused", " ".join(str(error).split()), params=params)
         trial.set_user_attr("config", fingerprint)
-        trial.set_user_attr("cost", cost)
+        trial.set_user_attr("cost", _finite(cost))
         over = []
         for key, limit in self.sweep.budget.items():
             excess = cost.get(key, math.nan) / limit - 1
@@ -176,7 +185,7 @@ class Search:
         if result.reason:
             trial.set_user_attr("reason", result.reason)
         if result.scores:
-            trial.set_user_attr("scores", result.scores)
+            trial.set_user_attr("scores", _finite(result.scores))
         if result.state == "complete":
             self.study.tell(trial, [result.value(measure) for measure in self.sweep.objectives])
         else:
@@ -212,3 +221,7 @@ def fingerprint_of(resolved: Mapping[str, Any]) -> str:
 def _constrain(trial: optuna.Trial, key: str, excess: float) -> None:
     if key not in trial.constraints:  # an adopted trial may have been judged before it was killed
         trial.set_constraint(key, excess)
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}  # what JSON knows

@@ -100,15 +100,25 @@ def read_result(folder: Path) -> Result | None:
     if not path.is_file():
         return None
     try:
-        return Result(**json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path} is no trial's result ({error}); remove it, and the trial is trained again") from None
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for key in ("scores", "cost"):
+            content[key] = {name: math.nan if value is None else value for name, value in content[key].items()}
+        return Result(**content)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{path} is no trial's result ({error!r}); remove it, and the trial is trained again"
+        ) from None
 
 
 def write_result(folder: Path, result: Result) -> None:
-    """Writes the result into a trial's folder, as the last thing that happens there."""
+    """Writes the result into a trial's folder, as the last thing that happens there; what is not finite as null."""
+
+    def known(numbers: Mapping[str, float]) -> dict[str, float | None]:
+        return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+
+    content = asdict(result) | {"scores": known(result.scores), "cost": known(result.cost)}
     with replacing(folder / "result.json") as unfinished:
-        unfinished.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def carry_out(task: Task, train: Train, watch: Watch) -> Result:
