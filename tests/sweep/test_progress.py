@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from unetsep.sweep import progress
 from unetsep.sweep.progress import Lines, duration, short_names
@@ -71,6 +72,10 @@ def test_a_terminal_has_a_live_line_instead() -> None:
     told.begins(task(), 0, False)
     told.watches("epoch 1/3, step 2/9")
     assert told.status._live.is_started
+    live = told.status.status
+    assert isinstance(live, Text)
+    assert live.plain == f"trial 0007 (1/4): epoch 1/3, step 2/9 | 0.123 GMAC/s, {SETTINGS}"
+    assert live.no_wrap
     told.ends(result(), 1)
     assert not told.status._live.is_started
     assert "0007 complete: val/usdr 4.568" in out.getvalue()

@@ -27,7 +27,7 @@ class Lines:
         self.console = console
         self.names: dict[str, str] = {}
         self.durations: list[float] = []
-        self.current = ""
+        self.head = self.settings = ""
         self.spoken = monotonic()
         self.status = console.status("")
 
@@ -40,18 +40,19 @@ class Lines:
         number = f"{trained + 1}/{self.sweep.trials}" if self.sweep.trials else f"{trained + 1}"
         again = ", going on where it was stopped" if resumed else ""
         cost = f"{task.cost['gmacs_per_second']:.3g} GMAC/s, " if "gmacs_per_second" in task.cost else ""
-        self.current = f"trial {task.number:04d} ({number}{again}): {cost}{self._settings(task.params)}"
+        self.head, self.settings = f"trial {task.number:04d} ({number}{again})", f"{cost}{self._settings(task.params)}"
         self.spoken = monotonic()
         if self.console.is_terminal:
-            self.status.update(Text(self.current))
+            self.watches("begins")
             self.status.start()
         else:
-            self.says(self.current)
+            self.says(f"{self.head}: {self.settings}")
 
     def watches(self, line: str) -> None:
         """Something happened in the training: a live line on a terminal, else a line now and then."""
         if self.console.is_terminal:
-            self.status.update(Text(f"{self.current} · {line}"))
+            text = f"{self.head}: {line} | {self.settings}"
+            self.status.update(Text(text, no_wrap=True, overflow="ellipsis"))
         elif monotonic() - self.spoken > PAUSE:
             self.spoken = monotonic()
             self.says(f"    {line}")
