@@ -121,6 +121,6 @@ def _claim(sweep: Sweep, run: Path) -> bool:
         raise InputError(
             f"{run} holds another sweep, which differs in {', '.join(different)}; give another --out, or remove {run}"
         )
-    for name in ("study.db", "study.db-wal", "study.db-shm", "floor.json"):  # nothing was tried there yet, so nothing is lost
+    for name in ("study.db", "study.db-wal", "study.db-shm", "floor.json"):  # nothing was tried there yet
         (run / name).unlink(missing_ok=True)
     return False
