@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 NAME ?= shallow
 OUT ?= runs/$(NAME)
 CONFIG ?= sweeps/base/small.yaml
+SONGS := data/synthetic-20-4-2-16s-seed0
 
 help: ## Show this help
 	@echo 'usage: make TARGET [NAME=VALUE ...]'; echo
@@ -20,15 +21,15 @@ sweep: setup ## Answer a question: NAME=shallow DATA=folder TRIALS=n OUT=runs/NA
 		$(if $(DATA),--data $(DATA)) $(if $(TRIALS),--trials $(TRIALS)) $(ARGS)
 
 fit: setup ## Train one network: CONFIG=file.yaml DATA=folder OUT=runs/fit ARGS='--dotted.key=value'
-	@$(if $(DATA),,$(BIN)/unetsep data synth --out data/synthetic --train 24 --valid 6 --test 2 --seconds 20 --seed 0)
-	@$(BIN)/unetsep fit --config $(CONFIG) --data.root $(or $(DATA),data/synthetic) \
+	@$(if $(DATA),,$(BIN)/unetsep data synth --out $(SONGS) --train 20 --valid 4 --test 2 --seconds 16 --seed 0)
+	@$(BIN)/unetsep fit --config $(CONFIG) --data.root $(or $(DATA),$(SONGS)) \
 		--out $(if $(filter file,$(origin OUT)),runs/fit,$(OUT)) $(ARGS)
 
 report: setup ## Write the page of a sweep again: OUT=runs/NAME
 	@$(BIN)/unetsep report $(OUT)
 
 test: $(VENV)/ready-dev ffmpeg ## Run the tests, a few minutes
-	$(BIN)/python -m pytest tests $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 $(ARGS)
 
 test-slow: $(VENV)/ready-dev ffmpeg ## Run the tests that take longer
 	$(BIN)/python -m pytest tests -m slow $(ARGS)
