@@ -5,8 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-# torch's threads wait for each other by spinning: beside any other busy process a training step then takes several times
-# as long. Waiting asleep costs a tenth on an idle machine. It must be said before torch is loaded.
+# torch's threads wait for each other by spinning: beside any other busy process a training step then takes several
+# times as long. Waiting asleep costs a tenth on an idle machine. It must be said before torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _VERBS = {
