@@ -17,16 +17,16 @@ help: ## Show this help
 setup: $(VENV)/ready ffmpeg ## Make the virtual environment and install what the package needs
 
 sweep: setup ## Answer a question: NAME=shallow DATA=folder TRIALS=n OUT=runs/NAME ARGS='--dotted.key=value'
-	@$(BIN)/unetsep sweep sweeps/$(NAME).yaml --out $(OUT) \
-		$(if $(DATA),--data $(DATA)) $(if $(TRIALS),--trials $(TRIALS)) $(ARGS)
+	@$(BIN)/unetsep sweep 'sweeps/$(NAME).yaml' --out '$(OUT)' \
+		$(if $(DATA),--data '$(DATA)') $(if $(TRIALS),--trials $(TRIALS)) $(ARGS)
 
-fit: setup ## Train one network: CONFIG=file.yaml DATA=folder OUT=runs/fit ARGS='--dotted.key=value'
+fit: setup ## Train one network, or go on with it: CONFIG=file.yaml DATA=folder OUT=runs/fit ARGS='--dotted.key=value'
 	@$(if $(DATA),,$(BIN)/unetsep data synth --out $(SONGS) --train 20 --valid 4 --test 2 --seconds 16 --seed 0)
-	@$(BIN)/unetsep fit --config $(CONFIG) --data.root $(or $(DATA),$(SONGS)) \
-		--out $(if $(filter file,$(origin OUT)),runs/fit,$(OUT)) $(ARGS)
+	@$(BIN)/unetsep fit --config '$(CONFIG)' --data.root '$(or $(DATA),$(SONGS))' \
+		--out '$(if $(filter file,$(origin OUT)),runs/fit,$(OUT))' --resume true $(ARGS)
 
 report: setup ## Write the page of a sweep again: OUT=runs/NAME
-	@$(BIN)/unetsep report $(OUT)
+	@$(BIN)/unetsep report '$(OUT)'
 
 test: $(VENV)/ready-dev ffmpeg ## Run the tests, a few minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 $(ARGS)

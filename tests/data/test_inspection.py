@@ -34,8 +34,10 @@ def problems(root, capsys, **settings):
     with pytest.raises(InputError) as caught:
         check(root, **settings)
     lines = [line.removeprefix("problem: ") for line in capsys.readouterr().err.splitlines() if line]
-    assert f"{len(lines)} problem" in str(caught.value)
     assert "\n" not in str(caught.value)
+    if not lines:  # one problem is the refusal itself
+        return [str(caught.value)]
+    assert f"{len(lines)} problems" in str(caught.value)
     return lines
 
 
@@ -179,11 +181,8 @@ def test_an_empty_and_a_missing_root_are_named(tmp_path, capsys):
 def test_the_command_line_ends_with_exit_code_2_and_one_line_for_a_problem(mixed_set, capsys):
     make_faster(mixed_set / "train/a/drums.wav")
     assert unetsep(["data", "check", str(mixed_set)]) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line]
-    assert lines == [
-        "problem: train/a: drums has 16000 Hz, but vocals has 8000 Hz: export all stems at one sample rate",
-        f"unetsep: {mixed_set} has 1 problem, named above",
-    ]
+    problem = "train/a: drums has 16000 Hz, but vocals has 8000 Hz: export all stems at one sample rate"
+    assert capsys.readouterr().err == f"unetsep: {problem}\n"
 
 
 def test_other_stem_names_are_checked_when_asked_for(tmp_path, write_track, capsys):

@@ -185,7 +185,10 @@ def test_exceptions_change_only_their_level():
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"depth": 0}, "depth is 0"),
+        ({"depth": 0}, "depth is 0: use 1 to 7"),
+        ({"depth": 8}, "depth is 8"),
+        ({"width": 0}, "width is 0"),
+        ({"growth": -1.0}, "growth -1.0"),
         ({"subbands": 99}, "subbands is 99: use 1 to 32"),
         ({"skip_at": {7: Drop}}, "skip_at names level 7, but the levels are 0, 1, 2, 3"),
         ({"entry": "stride", "skip_at": {0: Drop}}, "skip_at names level 0, but the levels are 1, 2, 3"),
@@ -208,6 +211,8 @@ def test_settings_out_of_range_are_refused_in_one_line(settings, complaint):
         ({"n_fft": 1023}, "n_fft is 1023"),
         ({"n_fft": 1024, "hop": 1000}, "hop is 1000"),
         ({"compression": 0.0}, "compression is 0.0"),
+        ({"audio_channels": 0}, "audio_channels is 0: use 1 for mono or 2 for stereo"),
+        ({"sample_rate": 0}, "sample_rate is 0"),
     ],
 )
 def test_a_separator_refuses_settings_out_of_range(settings, complaint):

@@ -117,7 +117,8 @@ class StemsDataModule(LightningDataModule):
                 CachedTrack, folder=Path(folder), sample_rate=self.sample_rate, channels=self.audio_channels
             )
             # The bar is for the first time, when a large data set takes minutes: it stays away if nothing takes long.
-            self._tracks[split] = [opened(track) for track in tqdm(found, f"decoding {split}", leave=False, delay=2.0)]
+            bar = tqdm(found, f"decoding {split}", leave=False, delay=2.0, disable=None)
+            self._tracks[split] = [opened(track) for track in bar]
         return self._tracks[split]
 
     def train_dataloader(self) -> ChunkLoader:

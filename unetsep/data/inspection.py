@@ -72,8 +72,10 @@ def check(root: Path, sources: Sequence[str] = SOURCES) -> None:
         totals.append(_described(split, f"= {len(tracks)} track{'s' * (len(tracks) != 1)}", total, sources))
     print("\n" + "\n".join(totals))
     if problems:
-        print("\n".join(["", *(f"problem: {problem}" for problem in problems)]), file=sys.stderr)
-        raise InputError(f"{root} has {len(problems)} problem{'s' * (len(problems) > 1)}, named above")
+        if len(problems) == 1:
+            raise InputError(problems[0])
+        print("\n".join(f"problem: {problem}" for problem in problems), file=sys.stderr)
+        raise InputError(f"{root} has {len(problems)} problems, named above")
 
 
 def show(

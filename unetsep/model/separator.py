@@ -31,7 +31,7 @@ class Separator(nn.Module):
         compression: exponent in (0, 1] on the magnitudes that the network reads; quiet partials count for more below 1.
 
     Raises:
-        InputError: if the STFT's sizes, the compression or the sources are out of range.
+        InputError: if a setting is out of its range.
     """
 
     net: Any  # a module that knows its depth and its receptive_field(), as UNet does
@@ -51,6 +51,10 @@ class Separator(nn.Module):
         super().__init__()
         if not sources or len(set(sources)) < len(sources):
             raise InputError(f"sources are {list(sources)}: name at least one, each once")
+        if audio_channels not in (1, 2):
+            raise InputError(f"audio_channels is {audio_channels}: use 1 for mono or 2 for stereo")
+        if sample_rate < 1:
+            raise InputError(f"sample_rate is {sample_rate}: use 1 or more samples a second")
         check_stft_settings(n_fft, hop)
         if not 0 < compression <= 1:
             raise InputError(f"compression is {compression}: use more than 0 and at most 1")

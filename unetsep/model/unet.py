@@ -13,6 +13,9 @@ from unetsep.model.resample import Down, DownFactory, Size, StridedConv, Transpo
 from unetsep.model.resample import Features as Resampled
 from unetsep.model.skips import Concat, Skip, SkipFactory
 
+DEEPEST = 7
+"""At 7 levels a stride of 2 has shrunk 2048 bins to 16, and a growth of 2 has made 16 channels 2048."""
+
 
 class Level(nn.Module):
     """One resolution: encode, go deeper and come back, join, decode."""
@@ -51,7 +54,7 @@ class UNet(nn.Module):
         in_channels: channels of the input.
         out_channels: channels of the output, which has no activation.
         freqs: frequency bins of the input, whose number of frames is free.
-        depth: how often the resolution is reduced, 1 or more.
+        depth: how often the resolution is reduced, 1 to 7.
         width: channels of the outermost blocks.
         growth: factor by which channels grow from level to level.
         stride: (freq, frame) reduction between levels; (2, 1) keeps every frame, (1, 2) every bin.
@@ -73,7 +76,8 @@ class UNet(nn.Module):
         up_at: the way back to single levels.
 
     Raises:
-        InputError: if `depth` or `subbands` is out of range, or an exception names a level that there is not.
+        InputError: if `depth`, `width`, `growth` or `subbands` is out of range, or an exception names a level that there
+            is not.
     """
 
     def __init__(
@@ -102,8 +106,10 @@ class UNet(nn.Module):
         super().__init__()
         # defaults stand here and not above: a config that names another class would inherit the default's arguments
         block, down, up, skip = block or ConvBlock, down or StridedConv, up or TransposedConv, skip or Concat
-        if depth < 1:
-            raise InputError(f"depth is {depth}: a U-Net reduces its resolution at least once, so use 1 or more")
+        if not 1 <= depth <= DEEPEST:
+            raise InputError(f"depth is {depth}: use 1 to {DEEPEST}")
+        if width < 1 or growth <= 0:
+            raise InputError(f"width is {width} and growth {growth}: use a width of 1 or more and a growth above 0")
         if not 1 <= subbands <= freqs:
             raise InputError(f"subbands is {subbands}: use 1 to {freqs}, the number of frequency bins")
         self.depth = depth

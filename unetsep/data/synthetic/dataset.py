@@ -9,6 +9,7 @@ formants).
 import json
 import os
 import shutil
+import sys
 import tempfile
 import wave
 from concurrent.futures import ThreadPoolExecutor
@@ -100,7 +101,9 @@ def write_set(out: Path, train: int, valid: int, test: int, seconds: float, seed
     at_once = min(os.cpu_count() or 1, max(1, int(_SECONDS_AT_ONCE / seconds)))
     threads = ThreadPoolExecutor(at_once)  # numpy works without the interpreter's lock
     try:
-        for _ in tqdm(threads.map(write, missing), total=len(missing), desc="synthetic songs", unit="song"):
+        pause = 0.1 if sys.stderr.isatty() else 5.0  # seconds; a log wants few lines
+        written = threads.map(write, missing)
+        for _ in tqdm(written, total=len(missing), desc="synthetic songs", unit="song", mininterval=pause):
             pass
     finally:
         threads.shutdown(cancel_futures=True)  # after Ctrl-C: only the songs that are begun are finished
