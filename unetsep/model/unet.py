@@ -76,8 +76,8 @@ class UNet(nn.Module):
         up_at: the way back to single levels.
 
     Raises:
-        InputError: if `depth`, `width`, `growth` or `subbands` is out of range, or an exception names a level that there
-            is not.
+        InputError: if `depth`, `width`, `growth` or `subbands` is out of range, or an exception names a level that
+            there is not.
     """
 
     def __init__(
