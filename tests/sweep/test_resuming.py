@@ -66,7 +66,7 @@ def test_a_sweep_killed_between_the_result_and_the_study_does_not_train_again(
 
 def test_a_sweep_killed_in_the_middle_of_a_suggestion_completes_it(tmp_path: Path) -> None:
     sweep = sweep_of("space: {x: {int: [1, 9]}, y: {int: [1, 9]}}\ntrials: 2")
-    with open_study(tmp_path, "toy", sweep.objectives) as study:
+    with open_study(tmp_path, sweep.objectives) as study:
         x = study.ask().suggest_int("x", 1, 9)
     notes, toy, _ = run(sweep, tmp_path)
     assert notes.ended[0].params["x"] == toy.trained[0][1]["x"] == x

@@ -38,7 +38,7 @@ def test_so_many_trials_are_trained_as_the_sweep_wants(tmp_path: Path) -> None:
 
 def test_the_study_holds_every_objective_under_its_name(tmp_path: Path) -> None:
     run(sweep_of(LINE), tmp_path)
-    study = optuna.load_study(study_name="toy", storage=f"sqlite:///{tmp_path}/study.db")
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{tmp_path}/study.db")
     assert study.metric_names == ["val/usdr", "cost/gmacs_per_second"]
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     for trial in study.trials:

@@ -35,10 +35,10 @@ def test_a_file_that_is_no_study_is_refused(tmp_path: Path) -> None:
 def test_the_lock_is_let_go_of_by_a_process_that_is_killed(tmp_path: Path) -> None:
     program = (
         "import os, pathlib\nfrom unetsep.sweep.study import open_study\n"
-        f"with open_study(pathlib.Path({str(tmp_path)!r}), 'toy', {{'val/usdr': 'maximize'}}):\n    os._exit(9)"
+        f"with open_study(pathlib.Path({str(tmp_path)!r}), {{'val/usdr': 'maximize'}}):\n    os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
-    with open_study(tmp_path, "toy", {"val/usdr": "maximize"}) as study:
+    with open_study(tmp_path, {"val/usdr": "maximize"}) as study:
         assert study.trials == []
 
 
@@ -76,7 +76,7 @@ def test_the_dashboard_shows_the_study_while_the_sweep_works_on_it(tmp_path: Pat
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dashboard = pytest.importorskip("optuna_dashboard")
-    with open_study(tmp_path, "toy", {"val/usdr": "maximize", "cost/gmacs_per_second": "minimize"}):
+    with open_study(tmp_path, {"val/usdr": "maximize", "cost/gmacs_per_second": "minimize"}):
         storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/study.db")
         app = dashboard.wsgi(storage)
 
@@ -97,6 +97,6 @@ def test_the_dashboard_shows_the_study_while_the_sweep_works_on_it(tmp_path: Pat
         [summary] = get("/api/studies")["study_summaries"]
         detail = get(f"/api/studies/{summary['study_id']}")
         storage.engine.dispose()
-    assert summary["study_name"] == "toy"
+    assert summary["study_name"] == "sweep"
     assert detail["objective_names"] == ["val/usdr", "cost/gmacs_per_second"]
     assert sum(trial["state"] == "Complete" for trial in detail["trials"]) == 3

@@ -15,6 +15,7 @@ import yaml
 
 from unetsep.audio.files import InputError
 from unetsep.cli import UnetsepCLI
+from unetsep.report import read_run
 from unetsep.sweep import main
 from unetsep.sweep.document import read_yaml, write_yaml
 from unetsep.sweep.trial import CommandLine
@@ -36,7 +37,7 @@ space:
 
 @pytest.fixture
 def question(config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    del config["out"]
+    del config["out"], config["trainer"]["enable_progress_bar"]
     config["model"]["separator"]["init_args"]["net"] = {"class_path": "UNet", "init_args": {"width": 4}}
     write_yaml(tmp_path / "tiny.yaml", config)
     (tmp_path / "question.yaml").write_text(QUESTION)
@@ -71,13 +72,15 @@ def test_a_sweep_leaves_all_that_its_folder_should_hold(question: Path, capsys: 
         assert len(net["skip_at"]) == net["depth"]
 
 
-def test_the_best_trials_are_configs_that_a_training_takes(question: Path) -> None:
+def test_the_best_trials_are_configs_that_a_training_takes(question: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = main([str(question)])
+    assert "epoch" not in capsys.readouterr().err
     best = sorted((run / "pareto").iterdir())
-    study = optuna.load_study(study_name="question", storage=f"sqlite:///{run}/study.db")
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{run}/study.db")
     assert [path.stem for path in best] == sorted(f"{trial.number:04d}" for trial in study.best_trials)
     score = UnetsepCLI(["fit", "--config", str(best[0]), "--out", "again"]).record.best()["val/usdr"]
     assert score == study.trials[int(best[0].stem)].values[0]
+    assert "epoch" in capsys.readouterr().err  # it is trained as any config is, with its progress shown
 
 
 def test_a_sweep_that_is_done_says_so_and_trains_nothing(
@@ -97,6 +100,28 @@ def test_more_trials_go_on_in_the_same_folder(question: Path, monkeypatch: pytes
     run = main([str(question), "--trials", "3"])
     assert sorted(path.name for path in (run / "trials").iterdir()) == ["0000", "0001", "0002"]
     assert read_yaml(run / "sweep.yaml")["trials"] == 3
+
+
+def test_a_renamed_or_copied_folder_goes_on(
+    question: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CommandLine, "train", untrained)
+    main([str(question)])
+    shutil.copytree("runs/question", "copy")
+    Path("runs/question").rename("runs/renamed")
+    main([str(question), "--out", "runs/renamed", "--trials", "3"])
+    assert "runs/renamed holds 2 trained trials; going on" in capsys.readouterr().out
+    main([str(question), "--out", "copy"])
+    assert "copy is done already: 2 trials trained" in capsys.readouterr().out
+
+
+def test_page_and_configs_agree_on_the_best_trials(question: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CommandLine, "train", untrained)
+    run = main([str(question), "--trials", "4"])
+    best = {path.stem for path in (run / "pareto").iterdir()}
+    assert best == {f"{trial.number:04d}" for trial in read_run(run).front}
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{run}/study.db")
+    assert best == {f"{trial.number:04d}" for trial in study.best_trials}
 
 
 def test_another_sweep_in_the_same_folder_is_refused(question: Path, monkeypatch: pytest.MonkeyPatch) -> None:

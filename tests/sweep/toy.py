@@ -8,7 +8,7 @@ import optuna
 from unetsep.sweep.document import Config, parse_yaml
 from unetsep.sweep.question import DEFAULTS, Sweep
 from unetsep.sweep.search import Search
-from unetsep.sweep.study import open_study
+from unetsep.sweep.study import STUDY, open_study
 from unetsep.sweep.trials import Outcome, Result, Task, Watch
 
 LINE = "seed: 1\nspace: {x: {int: [1, 100]}}\ntrials: 5\n"
@@ -66,9 +66,9 @@ class Notes:
 
 def run(sweep: Sweep, folder: Path, toy: Any = None) -> tuple[Notes, Toy, str]:
     toy, notes = toy or Toy(), Notes()
-    with open_study(folder, "toy", sweep.objectives) as study:
+    with open_study(folder, sweep.objectives) as study:
         return notes, toy, Search(sweep, folder, study, notes).run(toy)
 
 
 def trials_of(folder: Path) -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(study_name="toy", storage=f"sqlite:///{folder}/study.db").get_trials()
+    return optuna.load_study(study_name=STUDY, storage=f"sqlite:///{folder}/study.db").get_trials()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from unetsep.audio.files import InputError
-from unetsep.report.front import pareto_front
 from unetsep.sweep.document import read_yaml
+from unetsep.sweep.front import pareto_front
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def _go_on(sweep: Sweep, run: Path, lines: Lines) -> None:
     # Lightning takes seconds to import, and a sweep that is done needs none of it
     from unetsep.sweep.trial import CommandLine
 
-    runner = CommandLine(_name(run), timed=sweep.measures_speed)
+    runner = CommandLine(run.absolute().name, timed=sweep.measures_speed)
     lines.says(f"{sweep.source}: {sweep.document['question']}".rstrip(" :"), "bold")
     try:
         sweep.space.check(runner.resolve)
@@ -74,26 +74,22 @@ def _go_on(sweep: Sweep, run: Path, lines: Lines) -> None:
         floor = runner.write_floor(first.config, run / "floor.json")
         usdr = floor.get("usdr", math.nan)
         lines.says(f"the floor, one fixed frequency mask per stem and no network: usdr {usdr:.2f} dB")
-    with open_study(run, _name(run), sweep.objectives) as study:
+    with open_study(run, sweep.objectives) as study:
         search = Search(sweep, run, study, lines)
         if study.trials:
             lines.says(f"{run} holds {search.trained} trained trials; going on")
         gave_up = search.run(runner)
-        write_front(run, study)
+        write_front(run, sweep.objectives)
     lines.says(f"{gave_up or 'done'}: {search.trained} trials trained, all in {run}")
 
 
 def _is_done(sweep: Sweep, run: Path, lines: Lines) -> bool:
-    with open_study(run, _name(run), sweep.objectives) as study:
+    with open_study(run, sweep.objectives) as study:
         search = Search(sweep, run, study, lines)
         if search.done:
-            write_front(run, study)
+            write_front(run, sweep.objectives)
             lines.says(f"{run} is done already: {search.trained} trials trained; --trials asks for more")
         return search.done
-
-
-def _name(run: Path) -> str:
-    return run.absolute().name
 
 
 def _parser() -> argparse.ArgumentParser:

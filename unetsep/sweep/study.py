@@ -18,6 +18,8 @@ from sqlalchemy import URL
 from unetsep.audio.files import InputError
 from unetsep.sweep.document import label
 
+STUDY = "sweep"  # the name of the only study in a file: not the folder's, so that a folder can be renamed and copied
+
 
 class SweepStudy(optuna.Study):
     """A study that is asked and told, and remembers when its sampler has nothing new to offer."""
@@ -54,12 +56,11 @@ class _Connection(sqlite3.Connection):
 
 
 @contextmanager
-def open_study(run: Path, name: str, objectives: Mapping[str, str]) -> Iterator[SweepStudy]:
+def open_study(run: Path, objectives: Mapping[str, str]) -> Iterator[SweepStudy]:
     """The study in `run/study.db`, made if there is none; closed, with all its files, at the end.
 
     Args:
         run: the run folder.
-        name: the study's name.
         objectives: `maximize` or `minimize` by measure.
 
     Raises:
@@ -76,6 +77,7 @@ def open_study(run: Path, name: str, objectives: Mapping[str, str]) -> Iterator[
             raise InputError(f"{run / 'study.db'} cannot be opened as a study ({reason}); give another --out") from None
         try:
             directions = [StudyDirection[direction.upper()] for direction in objectives.values()]
+            name = next(iter(optuna.get_all_study_names(storage)), STUDY)
             optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
             study = SweepStudy(name, storage)
             with _experiments_allowed():

@@ -21,8 +21,6 @@ from unetsep.sweep.floor import fixed_mask_floor, write_floor
 from unetsep.sweep.fold import MISSING, find, layered, put
 from unetsep.sweep.trials import Outcome, Watch
 
-_QUIET: Config = {"trainer": {"enable_progress_bar": False, "enable_model_summary": False}}
-
 
 class CommandLine:
     """Completes, costs and trains configs as `unetsep fit` does.
@@ -68,7 +66,7 @@ class CommandLine:
         """
         place = {"out": str(folder), "name": folder.name, "group": self.group, "resume": True}
         try:
-            command = UnetsepCLI(layered(_QUIET, layered(config, place)), run=False)
+            command = _QuietCLI(layered(config, place), run=False)
             command.trainer.callbacks.append(Watching(watch))  # type: ignore[attr-defined]
             best = command.fit()
         finally:
@@ -112,6 +110,16 @@ class Watching(Callback):
         """Remembers the score."""
         if MONITOR in trainer.callback_metrics:
             self.score = f", {MONITOR} {float(trainer.callback_metrics[MONITOR]):.2f} dB"
+
+
+class _QuietCLI(UnetsepCLI):
+    """The command line without its progress bar: the sweep says how far it is, and the config keeps no trace of it."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer, which draws nothing on the terminal."""
+        trainer = self._get(self.config_init, "trainer")
+        trainer["enable_progress_bar"] = trainer["enable_model_summary"] = False
+        return super().instantiate_trainer(**kwargs)
 
 
 class _ConfigParser(UnetsepCLI):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from unetsep.report.front import pareto_front
+from unetsep.sweep.front import pareto_front
 
 
 def test_front_keeps_what_nothing_beats_in_both_score_and_cost():
