@@ -190,7 +190,8 @@ def test_validate_test_and_predict_use_the_best_checkpoint(config, tmp_path, cap
     printed = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines())
     assert float(printed["val/usdr"]) == pytest.approx(best["val/usdr"], abs=6e-4)
     UnetsepCLI(args=["test", *arguments])
-    assert "test/usdr/vocals" in lines(tmp_path / "run")[-1]
+    evaluations = (tmp_path / "run" / "evaluations.jsonl").read_text().splitlines()
+    assert [name in evaluations[-1] for name in ("test/usdr/vocals", "val/usdr")] == [True, False]
     UnetsepCLI(args=["predict", *arguments])
     assert {path.name for path in (tmp_path / "run" / "stems" / "six").iterdir()} == {
         "vocals.wav",
@@ -200,6 +201,16 @@ def test_validate_test_and_predict_use_the_best_checkpoint(config, tmp_path, cap
     }
     with pytest.raises(InputError, match="no checkpoint"):
         UnetsepCLI(args=["validate", *arguments, f"--out={tmp_path / 'empty'}"])
+
+
+def test_an_evaluation_is_never_taken_for_a_part_of_the_training(config, tmp_path):
+    before = fit(config, trainer={**config["trainer"], "max_epochs": 1})
+    logged = lines(tmp_path / "run")
+    command = UnetsepCLI(args=config, run=False)
+    command.validate("last")
+    assert lines(tmp_path / "run") == logged
+    assert command.record.best() == before
+    assert "val/usdr" in (tmp_path / "run" / "evaluations.jsonl").read_text()
 
 
 @pytest.mark.parametrize(

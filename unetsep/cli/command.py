@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import Logger
 
 from unetsep import __version__
 from unetsep.audio.files import InputError, replacing
+from unetsep.cli.checkpoints import check_checkpoint, epoch_to_go_on_from
 from unetsep.cli.refusals import config_files, linked_or_unknown, one_line
 from unetsep.cli.settings import LINKS, MONITOR, SECTIONS, SEPARATOR, TRAINER, add_settings
 from unetsep.cli.terminal import interruptible, quiet, quieten
@@ -114,7 +115,7 @@ class UnetsepCLI(LightningCLI):
         self.out = Path(self.settings["out"])
         self.datamodule = self._get(self.config_init, "data")
         self.model = self._get(self.config_init, "model")
-        self.model.separator_config = self.settings["model"]["separator"]
+        self.model.separator_config = self._separator()
         self.record = MetricsLog(self.out)
         self.trainer = self.instantiate_trainer()
 
@@ -164,13 +165,13 @@ class UnetsepCLI(LightningCLI):
             NonFiniteLossError: if the loss becomes NaN or infinite.
             KeyboardInterrupt: if the user stops it. The last checkpoint is that of the last whole epoch.
         """
-        checkpoint = self._checkpoint_to_go_on_from()
+        checkpoint, epoch = self._checkpoint_to_go_on_from()
         check_wandb(self.settings["wandb"])
         self.datamodule.prepare_data()
         self.datamodule.setup("fit")
         card = cost_card(self.model.separator, measure_seconds=2.0)
         self._save_config()
-        self.record.forget_after(-1 if checkpoint is None else _epoch_of(checkpoint))
+        self.record.forget_after(epoch)
         self.trainer.callbacks.insert(0, Facts(self.settings, card))  # type: ignore[attr-defined]
         bar = any(isinstance(callback, Progress) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
         if bar:
@@ -209,7 +210,7 @@ class UnetsepCLI(LightningCLI):
 
     def _evaluate(self, verb: Literal["validate", "test"], ckpt_path: str | Path | None) -> dict[str, float]:
         checkpoint = self._checkpoint(ckpt_path)
-        with quiet(), interruptible():
+        with quiet(), interruptible(), self.record.evaluating():
             evaluate = getattr(self.trainer, verb)
             evaluate(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, verbose=False, weights_only=True)
         scores = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
@@ -231,19 +232,21 @@ class UnetsepCLI(LightningCLI):
             text = yaml.safe_dump(self.settings | {"resume": False}, sort_keys=False, allow_unicode=True)
             unfinished.write_text(f"# unetsep {__version__}\n{text}", encoding="utf-8")
 
-    def _checkpoint_to_go_on_from(self) -> Path | None:
+    def _checkpoint_to_go_on_from(self) -> tuple[Path | None, int]:
+        """The folder's last checkpoint and its epoch, -1 where training begins."""
         last = self.out / "checkpoints" / "last.ckpt"
         if not self.settings["resume"] and (last.exists() or self.record.path.exists()):
             raise InputError(f"{self.out} already holds a run: go on with it by --resume true, or give another --out")
-        return last if last.exists() else None
+        return (last, epoch_to_go_on_from(last, self._separator())) if last.exists() else (None, -1)
 
     def _checkpoint(self, given: str | Path | None) -> Path:
         named = given in (None, "best", "last")
         path = self.out / "checkpoints" / f"{given or 'best'}.ckpt" if named else Path(str(given))
         if not path.is_file():
             raise InputError(f"no checkpoint {path}: give --ckpt_path, or --out with the folder of a run")
+        check_checkpoint(path, self._separator())
         return path
 
-
-def _epoch_of(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"])
+    def _separator(self) -> dict[str, Any]:
+        separator: dict[str, Any] = self.settings["model"]["separator"]
+        return separator

@@ -6,7 +6,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,12 +25,14 @@ class MetricsLog(Logger):
     Each line holds `step`, `epoch`, `time` (seconds since 1970) and the logged numbers; what is not finite is `null`.
 
     Args:
-        folder: of the run; the file is `metrics.jsonl`.
+        folder: of the run; the file is `metrics.jsonl`, which holds the training alone, and `evaluations.jsonl` beside
+            it, which holds what later scored its checkpoints: that says nothing of how the training went.
     """
 
     def __init__(self, folder: Path):
         super().__init__()
         self.path = folder / "metrics.jsonl"
+        self._written = self.path
 
     @property
     def name(self) -> str:
@@ -47,6 +49,15 @@ class MetricsLog(Logger):
         """The run's folder."""
         return str(self.path.parent)
 
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Meanwhile lines go to `evaluations.jsonl`."""
+        self._written = self.path.with_name("evaluations.jsonl")
+        try:
+            yield
+        finally:
+            self._written = self.path
+
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | argparse.Namespace, *args: Any, **kwargs: Any) -> None:
         """Nothing: the run's `config.yaml` holds them."""
@@ -58,7 +69,7 @@ class MetricsLog(Logger):
         line: dict[str, Any] = {"step": step or 0, "epoch": int(numbers.pop("epoch", 0)), "time": round(time.time(), 3)}
         line |= {name: value if math.isfinite(value) else None for name, value in numbers.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:  # closing flushes
+        with self._written.open("a", encoding="utf-8") as file:  # closing flushes
             file.write(json.dumps(line) + "\n")
 
     def lines(self) -> list[dict[str, Any]]:
