@@ -1,5 +1,4 @@
 import os
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ def of_other_shapes(path: Path) -> None:
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "junk": (lambda path: path.write_bytes(b"junk"), "is not a checkpoint, or a broken one"),
     "truncated": (truncated, "is not a checkpoint, or a broken one"),
-    "code": (lambda path: path.write_bytes(pickle.dumps(Malicious())), "could run code"),
+    "code": (lambda path: torch.save({"state_dict": Malicious()}, path), "could run code"),
     "something else": (without_weights, "is not a checkpoint that unetsep wrote"),
     "other shapes": (of_other_shapes, "do not fit the separator"),
 }

@@ -230,6 +230,24 @@ def test_the_trainers_own_options_work(config, tmp_path, option):
 
 
 @pytest.mark.slow
+def test_two_processes_train_one_run_and_end(config, tmp_path):
+    config["trainer"]["enable_progress_bar"] = True
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    devices = ["--trainer.devices=2", "--trainer.accelerator=cpu", "--trainer.max_epochs=2"]
+    arguments = [sys.executable, "-m", "unetsep", "fit", f"--config={path}", *devices]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=240, check=True)
+    run = tmp_path / "run"
+    assert [line["epoch"] for line in lines(run) if "val/usdr" in line] == [0, 1]
+    assert done.stdout.count("everything is in") == 1
+    assert done.stderr.count("M parameters") == 1
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    more = [*arguments, "--resume=true", "--trainer.max_epochs=3"]
+    subprocess.run(more, capture_output=True, timeout=240, check=True)
+    assert [line["epoch"] for line in lines(run) if "val/usdr" in line] == [0, 1, 2]
+
+
+@pytest.mark.slow
 def test_a_compiled_network_learns_the_same_and_leaves_the_same_checkpoint(config, tmp_path):
     config["model"]["separator"]["init_args"]["net"]["init_args"]["dropout"] = 0.0  # compiled, it draws other numbers
     config["model"]["ema_decay"] = 0.9

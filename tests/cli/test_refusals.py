@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from unetsep.audio.files import InputError
@@ -20,6 +21,13 @@ TYPOS = {
     "--data.sample_rate=3": 'Linked "data.sample_rate" must be given via "model.separator.init_args.sample_rate".',
     "--config=nowhere.yaml": "File does not exist",
     "--model.warmup_steps=-1": "warmup_steps is -1: use 0 or more",
+    "--trainer.max_epochs=-5": "trainer: `max_epochs` must be a non-negative integer or -1. You passed in -5.",
+    "--trainer.devices=-3": "trainer: `devices` selected with `CPUAccelerator` should be an int > 0.",
+    "--trainer.strategy=foo": "trainer: You selected an invalid strategy name",
+    "--trainer.precision=3": "trainer.precision cannot be 3: there are 64, 32, 16, transformer-engine",
+    "--seed_everything=-3": "seed_everything is -3: use 0 to 4294967295",
+    "--early_stopping=-1": "early_stopping is -1: use 0 or more validations",
+    "--model.optimizer.lr=-1": "model.optimizer: Invalid learning rate: -1",
     "--model.ema_decay=1": "ema_decay is 1.0: use 0 to less than 1",
 }
 
@@ -33,6 +41,20 @@ def test_a_typo_is_refused_in_one_line_that_names_the_key(config, tmp_path, typo
     assert TYPOS[typo] in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_refused_in_one_line(config):
+    config["trainer"]["accelerator"] = "gpu"
+    with pytest.raises(InputError, match="trainer: No supported gpu backend found!"):
+        UnetsepCLI(args=config, run=False)
+
+
+def test_a_config_that_is_not_utf_8_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_bytes("name: Übung".encode("latin-1"))
+    with pytest.raises(InputError, match=r"config\.yaml is not UTF-8 text, at byte 6: save it as UTF-8"):
+        UnetsepCLI(args=["--config", str(path)], run=False)
 
 
 def in_a_block(config: dict[str, Any]) -> None:

@@ -16,9 +16,9 @@ from lightning.pytorch.loggers import Logger
 from unetsep import __version__
 from unetsep.audio.files import InputError, replacing
 from unetsep.cli.checkpoints import check_checkpoint, epoch_to_go_on_from
-from unetsep.cli.refusals import config_files, linked_or_unknown, one_line
-from unetsep.cli.settings import LINKS, MONITOR, SECTIONS, SEPARATOR, TRAINER, add_settings
-from unetsep.cli.terminal import interruptible, quiet, quieten
+from unetsep.cli.refusals import config_files, linked_or_unknown, one_line, refusing
+from unetsep.cli.settings import LINKS, MONITOR, SECTIONS, SEPARATOR, TRAINER, add_settings, check_settings
+from unetsep.cli.terminal import interruptible, is_first, quiet, quieten
 from unetsep.data import StemsDataModule
 from unetsep.metrics import cost_card
 from unetsep.training.checkpoints import RunCheckpoint
@@ -99,25 +99,25 @@ class UnetsepCLI(LightningCLI):
             self.config = parser.parse_args(words) if isinstance(words, list) else parser.parse_object(words)
         except ArgumentError as error:
             raise InputError(one_line(str(error))) from None
+        check_settings(self.config.get(self.config.get("subcommand"), self.config))
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: unetsep's checkpoints hold no settings that would override the config's."""
 
     def instantiate_classes(self) -> None:
         """Builds the model, the data and the trainer; what a class refuses is the user's to mend, not a failure."""
-        try:
+        with refusing():
             self.config_init = self.parser.instantiate(self.config)
-        except InputError:
-            raise
-        except (ValueError, TypeError) as error:
-            raise InputError(" ".join(str(error).split())) from error
         self.settings = self._settings()
         self.out = Path(self.settings["out"])
         self.datamodule = self._get(self.config_init, "data")
         self.model = self._get(self.config_init, "model")
+        with refusing("model.optimizer: "):  # now, not when the folder is written already
+            self.model.optimizer(self.model.parameters())
         self.model.separator_config = self._separator()
         self.record = MetricsLog(self.out)
-        self.trainer = self.instantiate_trainer()
+        with refusing("trainer: "):
+            self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer with the run's records; callbacks and loggers of the user's come beside them."""
@@ -170,10 +170,12 @@ class UnetsepCLI(LightningCLI):
         self.datamodule.prepare_data()
         self.datamodule.setup("fit")
         card = cost_card(self.model.separator, measure_seconds=2.0)
-        self._save_config()
-        self.record.forget_after(epoch)
+        if is_first():
+            self._save_config()
+            self.record.forget_after(epoch)
         self.trainer.callbacks.insert(0, Facts(self.settings, card))  # type: ignore[attr-defined]
-        bar = any(isinstance(callback, Progress) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        bar = is_first() and any(isinstance(callback, Progress) for callback in callbacks)
         if bar:
             print(
                 f"{card['params'] / 1e6:.3g} M parameters, {card['gmacs_per_second']:.3g} GMAC/s -> {self.out}",
@@ -206,7 +208,8 @@ class UnetsepCLI(LightningCLI):
                 ckpt_path=checkpoint,
                 weights_only=True,
             )
-        print(f"the stems are in {self.out / 'stems'}")
+        if is_first():
+            print(f"the stems are in {self.out / 'stems'}")
 
     def _evaluate(self, verb: Literal["validate", "test"], ckpt_path: str | Path | None) -> dict[str, float]:
         checkpoint = self._checkpoint(ckpt_path)
@@ -214,6 +217,8 @@ class UnetsepCLI(LightningCLI):
             evaluate = getattr(self.trainer, verb)
             evaluate(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, verbose=False, weights_only=True)
         scores = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        if not is_first():
+            return scores
         width = max(map(len, scores))
         for name, value in sorted(scores.items()):
             print(f"{name:{width}} {value:9.3f}{' dB' if 'sdr' in name else ''}")
@@ -235,7 +240,7 @@ class UnetsepCLI(LightningCLI):
     def _checkpoint_to_go_on_from(self) -> tuple[Path | None, int]:
         """The folder's last checkpoint and its epoch, -1 where training begins."""
         last = self.out / "checkpoints" / "last.ckpt"
-        if not self.settings["resume"] and (last.exists() or self.record.path.exists()):
+        if is_first() and not self.settings["resume"] and (last.exists() or self.record.path.exists()):
             raise InputError(f"{self.out} already holds a run: go on with it by --resume true, or give another --out")
         return (last, epoch_to_go_on_from(last, self._separator())) if last.exists() else (None, -1)
 

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from unetsep.audio.files import InputError
 
 
 def one_line(message: str) -> str:
@@ -29,8 +32,30 @@ def one_line(message: str) -> str:
     if wrong := re.search(r"Expected (an? (?!<class 'NoneType'>).*?)\. Got value: (.*?)(?:\. Got value|\n|$)", message):
         kind = re.sub(r"<class '([\w.]+)'>", r"\1", wrong[1]).replace("typing.", "").replace("a int", "an int")
         return f"{path}: expected {kind}, got {wrong[2]}"
+    if path and (value := re.search(r"Given value: (.*?)(?:\n|$)", message)):
+        allowed = [words for literal in re.findall(r"Literal\[([^\]]+)\]", message) for words in literal.split(", ")]
+        hint = f": there are {', '.join(dict.fromkeys(word.strip(chr(39)) for word in allowed))}" if allowed else ""
+        return f"{path} cannot be {value[1]}{hint}"
     text = re.sub(r"\b(fit|validate|test|predict)\.(?=\w)", "", " ".join(message.split()))
     return text if len(text) <= 400 else f"{text[:200]} ... {text[-190:]}"
+
+
+@contextlib.contextmanager
+def refusing(where: str = "") -> Iterator[None]:
+    """What a class refuses is the user's to mend, not a failure: says it in one line.
+
+    Args:
+        where: begins that line.
+
+    Raises:
+        InputError: in place of any error that a wrong value may cause.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        raise InputError(where + " ".join(str(error).split())) from error
 
 
 def linked_or_unknown(config: Mapping[str, Any], keys: Iterable[str], links: Mapping[str, str]) -> Iterator[str]:
@@ -59,13 +84,21 @@ def linked_or_unknown(config: Mapping[str, Any], keys: Iterable[str], links: Map
 
 
 def config_files(args: Sequence[str]) -> list[dict[str, Any]]:
-    """The mappings in the config files that the arguments name; whatever else is wrong with them, the parser says."""
+    """The mappings in the config files that the arguments name; whatever else is wrong with them, the parser says.
+
+    Raises:
+        InputError: if one is not UTF-8.
+    """
     found = [word.partition("=")[2] for word in args if word.startswith(("--config=", "-c="))]
     found += [value for word, value in itertools.pairwise(args) if word in ("--config", "-c")]
     configs = []
     for name in found:
-        with contextlib.suppress(OSError, yaml.YAMLError, UnicodeDecodeError):
-            config = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, yaml.YAMLError):
+            try:
+                text = Path(name).read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(f"{name} is not UTF-8 text, at byte {error.start}: save it as UTF-8") from None
+            config = yaml.safe_load(text)
             configs += [config] if isinstance(config, dict) else []
     return configs
 

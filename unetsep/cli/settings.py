@@ -1,9 +1,12 @@
 """The settings of a run beside those of the model, the data and the trainer; what is set through what; the defaults."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from unetsep.audio.files import InputError
 from unetsep.training.records import WandbMode
 
 MONITOR = "val/usdr"
@@ -29,6 +32,19 @@ TRAINER = {
     "enable_model_summary": False,
 }
 SEPARATOR = {"class_path": "unetsep.model.Separator", "init_args": {"net": {"class_path": "unetsep.model.UNet"}}}
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuses the run's own settings where they are out of range.
+
+    Raises:
+        InputError: naming the setting.
+    """
+    seed, patience = settings["seed_everything"], settings["early_stopping"]
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed_everything is {seed}: use 0 to {2**32 - 1}")
+    if patience is not None and patience < 0:
+        raise InputError(f"early_stopping is {patience}: use 0 or more validations, or null to never stop early")
 
 
 def add_settings(parser: LightningArgumentParser) -> None:

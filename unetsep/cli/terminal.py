@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 
 from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning_utilities.core.rank_zero import rank_zero_only
 
 
 @contextlib.contextmanager
@@ -31,6 +32,14 @@ def interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, deaf)
             raise KeyboardInterrupt from None
         raise
+
+
+def is_first() -> bool:
+    """Whether this process is the user's own: with several devices Lightning starts one more for each of the others.
+
+    Those find the folder as the first has begun it, and say and write nothing.
+    """
+    return int(getattr(rank_zero_only, "rank", None) or 0) == 0
 
 
 def quieten() -> None:

@@ -42,7 +42,8 @@ class RunCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Without a single validation the last weights are the best ones known."""
-        if not self.path.is_file() and not self._should_skip_saving_checkpoint(trainer):
+        held = trainer.strategy.broadcast(self.path.is_file())  # the processes must agree: they save together
+        if not held and not self._should_skip_saving_checkpoint(trainer):
             self._save_checkpoint(trainer, str(self.path))
 
     def state_dict(self) -> dict[str, Any]:

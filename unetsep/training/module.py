@@ -216,4 +216,4 @@ class SeparationModule(LightningModule):
             scored = {track: scores for share in shares for track, scores in share.items()}
         if scored and not self.trainer.sanity_checking:
             summary = summarise(list(scored.values()), self.separator.sources)
-            self.log_dict({f"{stage}/{name}": value for name, value in summary.items()}, rank_zero_only=True)
+            self.log_dict({f"{stage}/{name}": value for name, value in summary.items()})
