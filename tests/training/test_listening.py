@@ -7,7 +7,7 @@ from torch import Tensor
 
 from unetsep.audio.files import InputError, read_audio
 from unetsep.data import Batch
-from unetsep.training.listening import Listening, file_name, telling_start
+from unetsep.training.listening import Listening, StemsWriter, file_name, telling_start
 
 RATE = 1000
 MODULE: Any = SimpleNamespace(separator=SimpleNamespace(sources=("vocals", "drums"), sample_rate=RATE))
@@ -117,6 +117,15 @@ def test_pictures_are_drawn_again_only_where_there_is_something_new(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "pictures").iterdir()} == drawn
     validate(listening, 3.0, 0.3)
     assert all(path.stat().st_mtime_ns > before for path, before in drawn.items())
+
+
+def test_predicted_stems_louder_than_full_scale_are_not_clipped(tmp_path):
+    stems = torch.stack([torch.full((1, 100), 1.5), torch.full((1, 100), 1e-6)])
+    batch: Any = Batch(stems[None], ["a song"])
+    StemsWriter(tmp_path).write_on_batch_end(trainer(1.0, "predict"), MODULE, stems, None, batch, 0, 0)
+    for name, stem in zip(("vocals", "drums"), stems, strict=True):
+        written, _ = read_audio(tmp_path / "stems" / "a song" / f"{name}.wav")
+        assert torch.equal(torch.from_numpy(written), stem)
 
 
 def test_settings_out_of_range_are_refused(tmp_path):

@@ -175,7 +175,7 @@ class Listening(Callback):
 
 
 class StemsWriter(BasePredictionWriter):
-    """Writes what `unetsep predict` separates as `<out>/stems/<track>/<stem>.wav`.
+    """Writes what `unetsep predict` separates as `<out>/stems/<track>/<stem>.wav`, in 32-bit float: nothing is clipped.
 
     Args:
         out: the run's folder.
@@ -199,7 +199,7 @@ class StemsWriter(BasePredictionWriter):
         separator: Any = pl_module.separator
         for source, stem in zip(separator.sources, prediction, strict=True):
             path = self.folder / file_name(batch.tracks[0]) / f"{source}.wav"
-            write_audio(path, stem.float(), separator.sample_rate)
+            write_audio(path, stem.float(), separator.sample_rate, floating=True)
 
 
 def file_name(track: str) -> str:
