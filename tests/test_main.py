@@ -1,23 +1,22 @@
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from unetsep.__main__ import main
 
 VERBS = ("fit", "validate", "test", "predict", "sweep", "report", "separate", "cost", "data")
 
 
-def test_help_lists_every_verb_in_under_a_second_because_it_loads_nothing():
+def test_help_lists_every_verb_and_loads_nothing_that_takes_time():
     script = (
         "import sys; from unetsep.__main__ import main; main(['--help']); print({'torch', 'numpy'} & set(sys.modules))"
     )
-    began = time.monotonic()
     printed = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     assert printed.splitlines()[-1] == "set()"
-    assert time.monotonic() - began < 5  # a busy machine may be slow to start Python at all
     for verb in VERBS:
         assert f"\n  {verb} " in printed
 
@@ -49,6 +48,27 @@ def test_a_loss_that_becomes_nan_has_its_own_exit_code(capsys, monkeypatch):
     monkeypatch.setattr("unetsep.cli.run_cli", diverge)
     assert main(["fit"]) == 3
     assert capsys.readouterr().err == "unetsep: the loss is nan\n"
+
+
+def test_a_training_that_diverges_ends_with_exit_code_3_and_says_so_in_one_line(capsys, config, tmp_path: Path):
+    config["model"]["optimizer"] = {"class_path": "SGD", "init_args": {"lr": 1e38}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    assert main(["fit", f"--config={tmp_path / 'config.yaml'}"]) == 3
+    error = capsys.readouterr().err
+    assert error.startswith("unetsep: the loss is nan in epoch 0, step 1")
+    assert error.count("\n") == 1
+
+
+def test_a_training_stopped_by_ctrl_c_ends_with_exit_code_130(capsys, config, tmp_path: Path, monkeypatch):
+    from unetsep.training.module import SeparationModule
+
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(SeparationModule, "on_train_epoch_end", interrupt)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    assert main(["fit", f"--config={tmp_path / 'config.yaml'}"]) == 130
+    assert capsys.readouterr().err == "unetsep: stopped\n"
 
 
 def test_ctrl_c_is_one_line_and_exit_code_130(capsys, monkeypatch):
