@@ -138,7 +138,7 @@ def test_a_trial_says_how_to_train_and_use_it_once_the_files_are_there(sweep):
     (sweep / "trials/0002/checkpoints").mkdir()
     (sweep / "trials/0002/checkpoints/best.ckpt").write_bytes(b"")
     text = read(write_report(sweep)).text
-    assert f"Train it anew: unetsep fit --config {sweep / 'pareto/0002.yaml'}" in text
+    assert f"Train it anew: unetsep fit --config {sweep / 'pareto/0002.yaml'} --out runs/{sweep.name}-0002" in text
     assert f"Use it: unetsep separate {sweep / 'trials/0002'} song.wav --out stems" in text
 
 

@@ -48,6 +48,14 @@ def test_the_leaderboard_ends_with_the_question_and_its_answer(sweep):
     assert any(line.startswith("So far, trial 0 is best: usdr 5.00 dB") for line in lines)
 
 
+def test_sentences_are_not_coloured_by_their_numbers(sweep):
+    console = Console(width=160, force_terminal=True, color_system="truecolor", file=(sweep / "out.txt").open("w"))
+    print_leaderboard(sweep, console)
+    console.file.close()
+    line = next(line for line in (sweep / "out.txt").read_text().splitlines() if "is best" in line)
+    assert "\x1b" not in line
+
+
 def test_a_long_leaderboard_is_cut_but_keeps_the_front(sweep):
     for number in range(10, 10 + ROWS):
         write_trial(sweep, number, usdr=4.9 - number / 1000, gmacs=5.0)

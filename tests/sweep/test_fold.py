@@ -87,3 +87,23 @@ def test_what_lies_at_a_dotted_key_is_found() -> None:
     assert find(config, "a.1") == "text"
     assert find(config, "a.b.1") is MISSING
     assert find(config, "a.x.y") is MISSING
+
+
+def test_short_keys_lead_through_the_arguments_of_a_class() -> None:
+    config: dict = {
+        "net": {"class_path": "UNet", "init_args": {"depth": 3, "block": "TFC"}},
+        "loss": {"class_path": "L1"},
+    }
+    put(config, "net.depth", 2)
+    put(config, "net.block.layers", 4)
+    put(config, "loss.of", "waveform")
+    assert config == {
+        "net": {
+            "class_path": "UNet",
+            "init_args": {"depth": 2, "block": {"class_path": "TFC", "init_args": {"layers": 4}}},
+        },
+        "loss": {"class_path": "L1", "init_args": {"of": "waveform"}},
+    }
+    assert find(config, "net.block.layers") == find(config, "net.init_args.block.init_args.layers") == 4
+    assert find(config, "net.class_path") == "UNet"
+    assert find(config, "net.width") is MISSING

@@ -205,3 +205,38 @@ def test_classes_may_be_spelled_out_by_the_command_line() -> None:
         return {"block": {"class_path": f"unetsep.model.{find(config, 'block')}", "init_args": {}}, "lr": "0.1"}
 
     space_of("block: {choice: [TFC, TDF]}\nlr: {choice: [0.1]}").check(spelled)
+
+
+def test_keys_may_be_short_and_an_override_may_spell_them_otherwise() -> None:
+    base = {"net": {"class_path": "UNet", "init_args": {"width": 8}}}
+    text = "net.depth: {int: [1, 5]}\nnet.skip_at: {per_level: {choice: [Concat, Drop]}}"
+    suggestion = space_of(text, base).suggest(picking(depth=2)[0], resolve)
+    assert suggestion.config["net"]["init_args"] == {"width": 8, "depth": 2, "skip_at": {0: "Concat", 1: "Concat"}}
+    assert list(suggestion.params) == ["net.depth", "net.skip_at.0", "net.skip_at.1"]
+    space_of(text, base).check(resolve)
+    given = space_of(text, base, overrides={"net.init_args.depth": 1}).suggest(picking(depth=2)[0], resolve)
+    assert given.params == {"net.skip_at.0": "Concat"}
+
+
+def no_drop_at(width: int):
+    def build(config: Config) -> None:
+        if config.get("block") == "Bad" or (config.get("block") == "TFC" and config["width"] == width):
+            raise InputError(f"no network of {config['block']}")
+
+    return build
+
+
+def test_an_option_with_which_there_is_never_a_network_is_refused() -> None:
+    space = space_of("width: {choice: [1, 2]}\nblock: {choice: [ConvBlock, Bad]}", {"depth": 1})
+    with pytest.raises(InputError, match=r"space: block \(Bad\): no network of Bad"):
+        space.check(resolve, no_drop_at(1))
+
+
+def test_a_combination_without_a_network_is_left_to_the_trials() -> None:
+    space = space_of("width: {choice: [1, 2]}\nblock: {choice: [TFC, ConvBlock]}", {"depth": 1})
+    assert space.check(resolve, no_drop_at(1)).config == {"depth": 1, "width": 2, "block": "ConvBlock"}
+
+
+def test_a_base_without_a_network_is_refused() -> None:
+    with pytest.raises(InputError, match=r"base: no network of Bad"):
+        space_of("width: {int: [1, 2]}", {"block": "Bad"}).check(resolve, no_drop_at(1))

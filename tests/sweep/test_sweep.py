@@ -143,6 +143,13 @@ def test_a_typo_in_the_space_is_refused_before_anything_is_written(question: Pat
     assert not Path("runs").exists()
 
 
+def test_a_level_that_there_never_is_is_refused_with_file_and_key_before_anything_is_written(question: Path) -> None:
+    question.write_text(QUESTION.replace("overrides: {", "overrides: {model.separator.net.skip_at.7: Drop, "))
+    with pytest.raises(InputError, match=r"question.yaml: overrides: model.separator.net.skip_at.7 .*names level 7"):
+        main([str(question)])
+    assert not Path("runs/question/floor.json").exists()
+
+
 def test_a_linked_key_is_refused_in_a_space(question: Path) -> None:
     question.write_text(QUESTION + "  data.sample_rate: {choice: [8000, 4000]}\n")
     with pytest.raises(InputError, match=r"data.sample_rate is taken from model.separator.init_args.sample_rate"):

@@ -126,7 +126,8 @@ def _commands(run: Run, trial: Trial) -> list[tuple[str, str]]:
     config = run.folder / "pareto" / f"{trial.folder.name}.yaml"
     commands = []
     if config.is_file():
-        commands.append(("Train it anew", shlex.join(["unetsep", "fit", "--config", str(config)])))
+        out = Path("runs") / f"{run.name}-{trial.folder.name}"
+        commands.append(("Train it anew", shlex.join(["unetsep", "fit", "--config", str(config), "--out", str(out)])))
     if (trial.folder / "checkpoints" / "best.ckpt").is_file():
         commands.append(("Use it", shlex.join(["unetsep", "separate", str(trial.folder)]) + " song.wav --out stems"))
     return commands

@@ -95,13 +95,14 @@ def print_leaderboard(run: Path, console: Console | None = None) -> None:
         for number in sorted(front):
             console.print(_plain(f"trial {number}: {settings[number]}"), highlight=False)
     if len(shown) < len(sweep.ranked):
-        console.print(f"and {len(sweep.ranked) - len(shown)} more in trials.csv", style="dim")
+        console.print(f"and {len(sweep.ranked) - len(shown)} more in trials.csv", style="dim", highlight=False)
     for trial in sweep.rest:
-        console.print(_plain(f"trial {trial.number} {trial.state}: {trial.reason or 'no reason given'}"), style="dim")
+        reason = f"trial {trial.number} {trial.state}: {trial.reason or 'no reason given'}"
+        console.print(_plain(reason), style="dim", highlight=False)
     if sweep.question:
-        console.print(_plain(sweep.question), style="italic")
+        console.print(_plain(sweep.question), style="italic", highlight=False)
     for sentence in answer(sweep):
-        console.print(_plain(sentence))
+        console.print(_plain(sentence), highlight=False)
 
 
 def _plain(text: str) -> str:

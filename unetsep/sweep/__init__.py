@@ -63,14 +63,13 @@ def _go_on(sweep: Sweep, run: Path, lines: Lines) -> None:
     runner = CommandLine(run.absolute().name, timed=sweep.measures_speed)
     lines.says(f"{sweep.source}: {sweep.document['question']}".rstrip(" :"), "bold")
     try:
-        sweep.space.check(runner.resolve)
+        first = sweep.space.check(runner.resolve, runner.build)
     except InputError as error:
         raise InputError(f"{sweep.source}: {error}") from None
     if sweep.document["synthetic"] is not None and sweep.root is not None:
         runner.make_data(sweep.root, sweep.synthetic)
     write_yaml(run / "sweep.yaml", sweep.document)
     if not (run / "floor.json").is_file():
-        first = next(sweep.space.branches(runner.resolve))
         floor = runner.write_floor(first.config, run / "floor.json")
         usdr = floor.get("usdr", math.nan)
         lines.says(f"the floor, one fixed frequency mask per stem and no network: usdr {usdr:.2f} dB")

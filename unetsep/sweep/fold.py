@@ -12,6 +12,7 @@ from unetsep.audio.files import InputError
 from unetsep.sweep.document import Config, label
 
 MISSING: Any = object()
+_CLASS = ("class_path", "init_args", "dict_kwargs")
 
 
 def layered(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Config:
@@ -35,31 +36,35 @@ def put(config: Config, key: str, value: Any) -> None:
 
     Args:
         config: a nested config.
-        key: components joined by dots; a number is a level or the index of a list, as in `skip_at.0`.
+        key: components joined by dots; a number is a level or the index of a list, as in `skip_at.0`. Where a class
+            stands, `net.depth` is `net.init_args.depth`.
         value: a plain value, list or mapping.
 
     Raises:
         InputError: if the key leads through a plain value or past the end of a list.
     """
-    parts = [int(part) if part.isdigit() else part for part in key.split(".")]
+    *parts, last = [int(part) if part.isdigit() else part for part in key.split(".")]
     node: Any = config
-    part: Any
-    for index, part in enumerate(parts[:-1]):
+    for part in parts:
+        node = _arguments(node, part)
         below = _held(node, part, key)
         if below is None:
             below = {}
-        elif isinstance(below, str) and parts[index + 1] == "init_args":
+        elif _names_a_class(below):
             below = {"class_path": below}
         node[part] = below
         node = below
-    node[parts[-1]] = deepcopy(_as_class(_held(node, parts[-1], key), value))
+    node = _arguments(node, last)
+    node[last] = deepcopy(_as_class(_held(node, last, key), value))
 
 
 def find(config: Mapping[str, Any], key: str) -> Any:
-    """What a nested config holds at a dotted key; `MISSING` where it holds nothing."""
+    """What a nested config holds at a dotted key, short as in `put` or not; `MISSING` where it holds nothing."""
     node: Any = config
     for part in key.split("."):
         step: Any = int(part) if part.isdigit() else part
+        if isinstance(node, Mapping) and ("class_path" in node or "init_args" in node) and part not in _CLASS:
+            node = node.get("init_args") or {}
         if isinstance(node, list) and isinstance(step, int) and step < len(node):
             node = node[step]
         elif isinstance(node, Mapping) and (step in node or part in node):
@@ -67,6 +72,19 @@ def find(config: Mapping[str, Any], key: str) -> Any:
         else:
             return MISSING
     return node
+
+
+def _arguments(node: Any, part: Any) -> Any:
+    """Where a part of a key stands: among the arguments, if the node is a class with them."""
+    if isinstance(node, dict) and ("class_path" in node or "init_args" in node) and part not in _CLASS:
+        if node.get("init_args") is None:
+            node["init_args"] = {}
+        return node["init_args"]
+    return node
+
+
+def _names_a_class(value: Any) -> bool:
+    return isinstance(value, str) and all(part.isidentifier() for part in value.split("."))
 
 
 def _held(node: Any, part: Any, key: str) -> Any:

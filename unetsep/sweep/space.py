@@ -4,15 +4,19 @@ import importlib
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
+from random import Random
 from typing import Any, Protocol
 
 from unetsep.audio.files import InputError
 from unetsep.sweep.document import Config, label
 from unetsep.sweep.domain import FRAGMENT, Choice, Domain, Fixed, Option, PerLevel, Range, branch_count, every_domain
 from unetsep.sweep.fold import MISSING, find, layered, put
+
+TRIES = 16  # random configs with one option of a choice, none of which has a network: then the option is an error
 
 Resolve = Callable[[Config], Config]
 """Gives a config as the command line understands it, with full class paths; raises InputError where it refuses."""
@@ -32,11 +36,13 @@ class Suggestion:
         config: nested, not yet completed with defaults.
         params: what was picked, by dotted key, in order.
         steps: everything that was set, in order: what may be wrong when the config is refused.
+        options: the options that were picked, each as its choice's name and its value in YAML, after one that all have.
     """
 
     config: Config
     params: dict[str, Any] = field(default_factory=dict)
     steps: list[tuple[str, Any]] = field(default_factory=list)
+    options: dict[tuple[str, str], None] = field(default_factory=lambda: {("", ""): None})
 
 
 @dataclass(frozen=True)
@@ -92,12 +98,29 @@ class Space:
         for _ in range(branch_count(self.domains)):
             yield self.suggest(next_one, resolve)
 
-    def check(self, resolve: Resolve) -> None:
-        """Resolves one suggestion per branch, so that a typo costs a second and not a night.
+    def check(self, resolve: Resolve, build: Callable[[Config], Any] | None = None) -> Suggestion:
+        """Resolves and builds one suggestion per branch, so that a typo costs a second and not a night.
+
+        Args:
+            resolve: refuses what no config may say.
+            build: refuses a resolved config that describes no network. Some may: only an option of a choice with which
+                no network is found is an error.
+
+        Returns:
+            The first suggestion whose network can be built.
 
         Raises:
             InputError: naming the key that is to blame, or that another part of the config sets anyway.
         """
+
+        def try_to_build(config: Config) -> Config:
+            resolved = resolve(config)
+            if build is not None:
+                build(resolved)
+            return resolved
+
+        built: list[Suggestion] = []
+        failed: dict[tuple[str, str], tuple[Suggestion, str]] = {}
         for suggestion in self.branches(resolve):
             try:
                 resolved = resolve(suggestion.config)
@@ -111,6 +134,42 @@ class Space:
                         f"{'was dropped' if became is MISSING else f'became {label(became)}'}: another key of the "
                         "config decides it, so search that one"
                     )
+            try:
+                try_to_build(suggestion.config)
+                built.append(suggestion)
+            except InputError as error:
+                for option in suggestion.options:
+                    failed.setdefault(option, (suggestion, str(error)))
+        for option, (suggestion, message) in failed.items():
+            if not any(option in other.options for other in built):
+                if (found := self._search(option, resolve, try_to_build)) is None:
+                    raise InputError(self._blame(suggestion, try_to_build, message))
+                built.append(found)
+        return built[0]
+
+    def _search(self, option: tuple[str, str], resolve: Resolve, try_to_build: Resolve) -> Suggestion | None:
+        """A suggestion with a certain option whose network can be built, if chance finds one."""
+        random = Random(0)
+
+        def chance(name: str, domain: Range | Choice) -> Any:
+            if isinstance(domain, Choice):
+                wanted = [each for each in domain.options if (name, label(each.value)) == option]
+                return random.choice(wanted or domain.options)
+            if domain.step or domain.integer:
+                step = domain.step or 1
+                drawn = domain.low + step * random.randint(0, int((domain.high - domain.low) / step + 1e-9))
+                return int(drawn) if domain.integer else drawn
+            return random.uniform(domain.low, domain.high)
+
+        tries = 0
+        for _ in range(200):
+            suggestion = self.suggest(chance, resolve)
+            if option in suggestion.options and tries < TRIES:
+                tries += 1
+                with suppress(InputError):
+                    try_to_build(suggestion.config)
+                    return suggestion
+        return None
 
     def _walk(
         self,
@@ -139,7 +198,7 @@ class Space:
         resolve: Resolve,
         path: tuple[str, ...],
     ) -> None:
-        given = self.overrides.get(key, self.overrides.get(pattern.removesuffix(".*"), MISSING))
+        given = self._override(key, self._override(pattern.removesuffix(".*"), MISSING))
         if given is not MISSING:
             option = _option_of(domain, given)
         else:
@@ -149,6 +208,8 @@ class Space:
             self._set(suggestion, key, option.value)
             if not isinstance(domain, Fixed):
                 suggestion.params[key] = option.value
+            if isinstance(domain, Choice):
+                suggestion.options[name, label(option.value)] = None
         self._walk(option.space, suggestion, pick, resolve, key, (*path, _step(key, option)))
 
     def _set(self, suggestion: Suggestion, key: str, value: Any) -> None:
@@ -158,16 +219,20 @@ class Space:
         else:
             put(suggestion.config, key, value)
 
+    def _override(self, key: str, otherwise: Any) -> Any:
+        """What the overrides set a key to, whichever of the two spells out the `init_args` on its way."""
+        return next((value for given, value in self.overrides.items() if _short(given) == _short(key)), otherwise)
+
     def _levels(self, key: str, suggestion: Suggestion, resolve: Resolve) -> int:
         """How many levels the network with the argument `key` has: its `depth`, suggested, given or by default."""
         depth_key = f"{key.rpartition('.')[0]}.depth"
-        depth = self.overrides.get(depth_key, find(suggestion.config, depth_key))
+        depth = self._override(depth_key, find(suggestion.config, depth_key))
         if depth is MISSING:
             try:
                 resolved = resolve(suggestion.config)
             except InputError as error:
                 raise InputError(self._blame(suggestion, resolve, str(error))) from None
-            depth = _default(find(resolved, depth_key.removesuffix(".init_args.depth")), "depth")
+            depth = _default(find(resolved, depth_key.removesuffix(".depth").removesuffix(".init_args")), "depth")
         if not isinstance(depth, int):
             raise InputError(f"space: {key}: per_level needs the number of levels, but there is no {depth_key}")
         return depth
@@ -196,6 +261,10 @@ class Space:
                     place = "overrides" if step[0] in self.overrides else "space"
                     guilty, message = f"{place}: {step[0]} ({label(step[1])})", str(error)
         return f"{guilty}: {message}" if guilty else message
+
+
+def _short(key: str) -> str:
+    return ".".join(part for part in key.split(".") if part != "init_args")
 
 
 def _default(part: Any, argument: str) -> Any:

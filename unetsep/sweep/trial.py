@@ -46,15 +46,23 @@ class CommandLine:
         return dict(parse_yaml(text, "config"))
 
     def cost(self, resolved: Config) -> dict[str, float]:
-        """The cost card of the separator that a config describes, without weights and in milliseconds.
+        """The cost card of the separator that a config describes, in milliseconds unless this is `timed`.
+
+        Raises:
+            InputError: if there is no such network.
+        """
+        return self.build(resolved, timed=self.timed)
+
+    def build(self, resolved: Config, timed: bool = False) -> dict[str, float]:
+        """The cost card without the real-time factor: the network is built without weights.
 
         Raises:
             InputError: if there is no such network.
         """
         try:
-            with torch.device("cpu" if self.timed else "meta"):
+            with torch.device("cpu" if timed else "meta"):
                 separator = self._parts(resolved).model.separator
-            return cost_card(separator, measure=self.timed)
+            return cost_card(separator, measure=timed)
         except Exception as error:  # whatever the classes of a config raise, it is this config's fault
             raise InputError(f"there is no such network: {' '.join(str(error).split())}") from error
 
