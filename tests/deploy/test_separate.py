@@ -180,3 +180,12 @@ def test_a_device_that_is_not_there_is_refused(tmp_path, checkpoint):
     write_audio(tmp_path / "song.wav", noise(1, 300) / 10, 8000)
     with pytest.raises(InputError, match="cannot compute on the device 'nonsense'"):
         main([str(checkpoint), str(tmp_path / "song.wav"), "--out", str(tmp_path), "--device", "nonsense"])
+
+
+def test_no_empty_line_is_left_where_there_is_no_terminal(tmp_path, checkpoint, capsys):
+    write_audio(tmp_path / "song.wav", noise(1, 300) / 10, 8000)
+    assert main([str(checkpoint), str(tmp_path / "song.wav"), "--out", str(tmp_path)]) == 0
+    lines = capsys.readouterr().err.split("\n")
+    assert len(lines) == 2
+    assert lines[0].startswith(str(tmp_path / "song.wav"))
+    assert lines[1] == ""

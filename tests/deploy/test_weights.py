@@ -66,6 +66,36 @@ def test_settings_that_hide_a_function_in_text_are_refused_and_nothing_runs(tmp_
     assert not (tmp_path / "trace").exists()
 
 
+@pytest.mark.parametrize("hide", [lambda part: part, json.dumps, lambda part: part["class_path"]])
+def test_a_module_that_a_checkpoint_names_is_not_even_imported(tmp_path, monkeypatch, hide):
+    trace = tmp_path / "trace"
+    (tmp_path / "sideeffect.py").write_text(
+        f"from pathlib import Path\nfrom unetsep.model import Add\nPath({str(trace)!r}).touch()\nclass X(Add): pass\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = deepcopy(SETTINGS)
+    settings["init_args"]["net"]["init_args"]["skip_at"] = {0: hide({"class_path": "sideeffect.X"})}
+    with pytest.raises(InputError, match=r"evil\.ckpt is refused: .*sideeffect\.X.* no class of unetsep or torch\.nn"):
+        load_separator(write_checkpoint(tmp_path / "evil.ckpt", separator=settings))
+    assert not trace.exists()
+
+
+def test_stems_may_have_any_names(tmp_path):
+    settings = deepcopy(SETTINGS)
+    settings["init_args"]["sources"] = ["lead.vocals", "drums & bass"]
+    loaded = load_separator(write_checkpoint(tmp_path / "model.ckpt", separator=settings))
+    assert loaded.sources == ("lead.vocals", "drums & bass")
+
+
+def test_the_advice_to_read_a_file_unsafely_is_not_passed_on(tmp_path):
+    for name, content in (("a.ckpt", b"not a model\n" * 50), ("b.ckpt", pickle.dumps(Intruder(tmp_path), protocol=2))):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError) as caught:
+            load_separator(tmp_path / name)
+        assert "weights_only" not in str(caught.value)
+
+
 @pytest.mark.parametrize("kept", [0, 1, 100, 2000])
 def test_a_truncated_checkpoint_is_one_line(checkpoint, kept):
     checkpoint.write_bytes(checkpoint.read_bytes()[:kept])
@@ -139,6 +169,24 @@ def test_a_sweep_of_costs_alone_has_no_best_trial(tmp_path):
     sweep = write_sweep(tmp_path / "s", "{cost/params: minimize}", {"0000": 9.0})
     with pytest.raises(InputError, match="optimises costs only"):
         find_checkpoint(sweep)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("sweep.yaml", "objectives: {"),
+        ("sweep.yaml", b"\xff\xfe"),
+        ("trials/0000/result.json", '{"state": '),
+        ("trials/0000/result.json", "[]"),
+        ("trials/0000/result.json", '{"state": "complete", "scores": null}'),
+    ],
+)
+def test_a_sweep_with_a_broken_file_is_refused_in_one_line(tmp_path, file, content):
+    sweep = write_sweep(tmp_path / "s", "{val/usdr: maximize}", {"0000": 9.0})
+    (sweep / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=rf"{file} .*; give a trial's folder") as caught:
+        find_checkpoint(sweep)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_path_without_a_model_says_what_to_give(tmp_path):

@@ -159,7 +159,8 @@ def main(args: Sequence[str]) -> int:
         raise InputError(f"cannot compute on the device {device!r}: {str(error).splitlines()[0]}") from None
     console, failed = Console(stderr=True, soft_wrap=True, markup=False, highlight=False), 0
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[speed]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+    live = console.is_terminal  # elsewhere a bar that is taken away again leaves an empty line
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not live) as bar:
         task = bar.add_task("", speed="")
         for folder, path in folders.items():
             bar.reset(task, description=path.name, total=None, speed="")

@@ -6,7 +6,7 @@ import math
 import pickle
 import pydoc
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import nn
 from unetsep.audio.files import InputError
 from unetsep.model.separator import Separator
 
+_OURS = re.compile(r"(unetsep|torch\.nn)(\.[A-Za-z_]\w*)+")  # what a checkpoint's settings may name
 _PREFIX = "separator."  # of the separator's weights among those of the module that trained it
 
 
@@ -25,8 +26,8 @@ def load_separator(path: Path) -> Separator:
     """The separator of a checkpoint, of a run's or trial's folder, or of the best trial of a sweep's folder.
 
     Weights averaged during training are what a checkpoint holds where averaging was on, so they are what is loaded.
-    No code in the file is run: it is read as tensors and plain values only, and the classes it names must be installed
-    ones derived from `torch.nn.Module`.
+    No code in the file is run: it is read as tensors and plain values only, and the classes it names must be those of
+    unetsep or torch.nn that derive from `torch.nn.Module`.
 
     Args:
         path: A `.ckpt` file, or a folder with `checkpoints/best.ckpt` (or only `last.ckpt`), or a sweep's folder.
@@ -74,7 +75,7 @@ def find_checkpoint(path: Path) -> Path:
 
 def _best_trial(sweep: Path) -> Path:
     """The complete trial with the best first score among the sweep's objectives."""
-    settings = yaml.safe_load((sweep / "sweep.yaml").read_text(encoding="utf-8"))
+    settings = _held(sweep / "sweep.yaml", yaml.safe_load)
     objectives = settings.get("objectives") if isinstance(settings, dict) else None
     if not isinstance(objectives, dict) or not objectives:
         raise InputError(
@@ -86,13 +87,23 @@ def _best_trial(sweep: Path) -> Path:
     sign = 1.0 if objectives[score] == "maximize" else -1.0
     found: list[tuple[float, Path]] = []
     for file in sorted((sweep / "trials").glob("*/result.json")):
-        result = json.loads(file.read_text(encoding="utf-8"))
-        value = result.get("scores", {}).get(score)
+        result = _held(file, json.loads)
+        scores = result.get("scores") if isinstance(result, dict) else None
+        if not isinstance(scores, dict):
+            raise InputError(f"{file} is no trial's result: it holds no scores; give a trial's folder")
+        value = scores.get(score)
         if result.get("state") == "complete" and isinstance(value, int | float) and math.isfinite(value):
             found.append((sign * value, file.parent))
     if not found:
         raise InputError(f"no trial in {sweep} has a {score} yet: let `unetsep sweep` finish one")
     return max(found, key=lambda trial: trial[0])[1]
+
+
+def _held(file: Path, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{file} cannot be read ({_line(error)}); give a trial's folder") from None
 
 
 def _read(path: Path) -> Any:
@@ -105,12 +116,16 @@ def _read(path: Path) -> Any:
             raise InputError(
                 f"{path} is refused: it asks to build {what}, which could run code; weights do not"
             ) from None
-        raise InputError(f"{path} is not a checkpoint, or a broken one: {_line(error)}") from None
+        raise InputError(f"{path} is not a checkpoint, or a broken one: {_reason(error)}") from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
-        raise InputError(f"{path} is not a checkpoint, or a broken one: {_line(error)}") from None
+        raise InputError(f"{path} is not a checkpoint, or a broken one: {_reason(error)}") from None
 
 
 def _build(described: dict[str, Any], path: Path) -> Separator:
+    for text in _foreign(described):
+        raise InputError(
+            f"{path} is refused: its separator is built with {text[:100]!r}, which is no class of unetsep or torch.nn"
+        )
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--separator", type=Separator, required=True)
     with _one_line(path):
@@ -132,6 +147,22 @@ def _one_line(path: Path) -> Iterator[None]:
         raise InputError(f"the separator that {path} describes cannot be built: {_line(error)}") from None
 
 
+def _foreign(described: Any) -> Iterator[str]:
+    """Texts in a checkpoint's settings that may make jsonargparse import a module that is not ours, or hide such texts.
+
+    It imports what a class path names before anybody can see whether that is a network, and importing runs code.
+    """
+    if isinstance(described, dict):
+        for key, value in described.items():
+            if not (key == "sources" and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)):
+                yield from _foreign(value)
+    elif isinstance(described, list | tuple):
+        for value in described:
+            yield from _foreign(value)
+    elif isinstance(described, str) and not (_OURS.fullmatch(described) or re.fullmatch(r"[\w -]*", described)):
+        yield described
+
+
 def _parts(config: Any) -> Iterator[Any]:
     """Everything that building the parsed config would call.
 
@@ -150,6 +181,13 @@ def _parts(config: Any) -> Iterator[Any]:
             yield from _parts(value)
     elif callable(config):
         yield config
+
+
+def _reason(error: BaseException) -> str:
+    """What torch found wrong with a file, without its advice to read it unsafely."""
+    if found := re.search(r"WeightsUnpickler error: *(\S.*)", str(error)):
+        return _line(ValueError(found[1]))
+    return "it does not hold tensors and plain values alone" if "weights_only" in str(error) else _line(error)
 
 
 def _line(error: BaseException) -> str:
