@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from unetsep.sweep import progress
-from unetsep.sweep.progress import Lines, duration, short_names
+from unetsep.sweep.progress import Lines, duration
 from unetsep.sweep.trials import Result, Task
 
 from .toy import sweep_of
@@ -79,11 +79,6 @@ def test_a_terminal_has_a_live_line_instead() -> None:
     told.ends(result(), 1)
     assert not told.status._live.is_started
     assert "0007 complete: val/usdr 4.568" in out.getvalue()
-
-
-def test_short_names_tell_keys_apart() -> None:
-    keys = ["a.b.init_args.layers", "a.c.init_args.layers", "a.b.init_args.skip_at.0", "a.lr", "base"]
-    assert list(short_names(keys).values()) == ["b.layers", "c.layers", "skip_at.0", "lr", "base"]
 
 
 @pytest.mark.parametrize(

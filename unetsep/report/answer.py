@@ -3,8 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from unetsep.report.measures import measure, short_names, show_choice
+from unetsep.report.measures import measure
 from unetsep.report.run import Run, Trial
+from unetsep.sweep.wording import short_names, show_choice
 
 SEED_SPREAD_DB = 0.3
 """Repeating one small model with other seeds moves a stem's score by this much: less is no difference."""

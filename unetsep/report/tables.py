@@ -12,8 +12,9 @@ from rich.table import Table
 
 from unetsep.audio.files import replacing
 from unetsep.report.answer import answer
-from unetsep.report.measures import Measure, measure, short_names, show_choice
+from unetsep.report.measures import Measure, measure
 from unetsep.report.run import Run, Trial, read_run
+from unetsep.sweep.wording import short_names, show_choice
 
 ROWS = 20
 """The terminal shows this many trials at most, and all of the front; the page and the CSV file show every one."""

@@ -1,15 +1,15 @@
 """What a sweep says while it runs: a line for every trial, and on a terminal a live line for the one in training."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from unetsep.sweep.document import label
 from unetsep.sweep.question import Sweep
 from unetsep.sweep.trials import Result, Task
+from unetsep.sweep.wording import short_names, show_choice
 
 PAUSE = 15.0  # seconds between two lines about one training where there is no terminal to write a live line on
 
@@ -84,22 +84,9 @@ class Lines:
     def _settings(self, params: Mapping[str, Any]) -> str:
         if new := [key for key in params if key not in self.names]:
             self.names = short_names([*self.names, *new])
-        return ", ".join(f"{self.names[key]} {_short(value)}" for key, value in params.items()) or "nothing to choose"
-
-
-def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """The shortest endings of dotted keys that tell them apart: `depth`, `skip_at.0`, `block.layers`."""
-    keys = list(keys)
-    parts = {key: [part for part in key.split(".") if part not in ("init_args", "class_path")] or [key] for key in keys}
-    length = {key: 2 if parts[key][-1].isdigit() else 1 for key in keys}
-    while True:
-        names = {key: ".".join(parts[key][-length[key] :]) for key in keys}
-        held = list(names.values())
-        clashing = [key for key in keys if held.count(names[key]) > 1 and length[key] < len(parts[key])]
-        if not clashing:
-            return names
-        for key in clashing:
-            length[key] += 1
+        return (
+            ", ".join(f"{self.names[key]} {show_choice(value)}" for key, value in params.items()) or "nothing to choose"
+        )
 
 
 def duration(seconds: float) -> str:
@@ -108,9 +95,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return value.rpartition("/")[2].removesuffix(".yaml") if isinstance(value, str) else label(value)
