@@ -51,6 +51,18 @@ def test_energies_and_dropped_frames_are_summed_before_they_become_a_score():
     assert scores["loss"] == 1.5
 
 
+def test_the_confusion_of_the_dominant_source_is_logged_as_shares_of_the_true_one():
+    one = track([1, 1, 1], [1, 1, 1], confusion=torch.tensor([[3.0, 0, 0], [1, 0, 0], [0, 0, 0]]).double())
+    other = track([1, 1, 1], [1, 1, 1], confusion=torch.tensor([[0.0, 1, 0], [1, 2, 0], [0, 0, 0]]).double())
+    scores = summarise([one, other], ("vocals", "bass", "drums"))
+    shares = {name.removeprefix("seg_confusion/"): value for name, value in scores.items() if "confusion" in name}
+    assert shares["vocals/vocals"] == 0.75
+    assert shares["vocals/bass"] == 0.25
+    assert shares["bass/vocals"] == shares["bass/bass"] == 0.5
+    assert math.isnan(shares["drums/drums"])  # it dominates nowhere
+    assert len(shares) == 9
+
+
 def test_a_track_longer_than_a_stretch_is_scored_as_a_whole():
     rate = 1000
     generator = torch.Generator().manual_seed(0)

@@ -73,7 +73,9 @@ def summarise(tracks: Sequence[TrackScores], sources: Sequence[str]) -> dict[str
     `usdr/<source>` is the mean over tracks, `csdr/<source>` the median over tracks, absent stems left out of both;
     `usdr` and `csdr` are their means over sources. A perfect frame's SDR is infinite, and no infinity is ever averaged:
     one that is a track's median is left out as well. The loss is the tracks' mean, the segmentation measures come from
-    the tracks' summed energies, and the dropped frames are counted together.
+    the tracks' summed energies, and the dropped frames are counted together. `seg_confusion/<true>/<predicted>` is the
+    share, 0 to 1, of the energy that one source dominates which the estimates give to another, or rightly to itself;
+    NaN for a source that dominates nowhere.
 
     Raises:
         ValueError: if there are no tracks.
@@ -90,6 +92,10 @@ def summarise(tracks: Sequence[TrackScores], sources: Sequence[str]) -> dict[str
     energies = torch.stack([track.confusion for track in tracks]).sum(0)
     scores["seg_accuracy"] = seg_accuracy(energies)
     scores["seg_miou"] = seg_miou(energies)
+    shares = energies / energies.sum(1, keepdim=True)
+    for true, row in zip(sources, shares, strict=True):
+        for predicted, share in zip(sources, row, strict=True):
+            scores[f"seg_confusion/{true}/{predicted}"] = float(share)
     scores["dropped_frames"] = float(sum(track.dropped_frames for track in tracks))
     return scores
 
