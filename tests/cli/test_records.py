@@ -1,12 +1,16 @@
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb
+from tqdm import tqdm
 
 from unetsep.cli import UnetsepCLI
 
@@ -113,3 +117,19 @@ def test_progress_is_a_line_for_each_validation_and_the_best_at_the_end(config, 
     assert [line.split("  ")[0] for line in said.err.splitlines()[1:]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert said.out.startswith("best val/usdr ")
     assert "dB" in said.err.splitlines()[1]
+    assert "\r" not in said.err  # no bar where there is no terminal
+
+
+def test_the_bar_on_a_terminal_is_tidy(config, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    config["trainer"] |= {"enable_progress_bar": True, "max_epochs": 1}
+    monkeypatch.setattr("unetsep.training.progress.tqdm", partial(tqdm, mininterval=0))  # draws every step
+    UnetsepCLI(args=config, run=False).fit()
+    drawn = terminal.getvalue()
+    assert " ," not in drawn
+    assert re.search(r"epoch 1/1 \S.* 2/3, loss \d\.\d{4}  \d\d:\d\d", drawn)

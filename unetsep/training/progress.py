@@ -112,7 +112,7 @@ class Progress(ProgressBar):
                 disable=None,  # where the output is no terminal
                 dynamic_ncols=True,
                 file=sys.stderr,
-                bar_format="{desc} {bar:20} {n_fmt}/{total_fmt} {postfix} {remaining}",
+                bar_format="{desc} {bar:20} {n_fmt}/{total_fmt}{postfix}  {remaining}",  # postfix brings its own comma
             )
 
     def _update(self) -> None:
