@@ -23,6 +23,7 @@ def test_short_names_of_a_key_and_its_class_path_stay_apart():
         (0.0012345, "0.00123"),
         ([2, 1], "2 x 1"),
         ("base/tfc_tdf.yaml", "tfc_tdf"),
+        ("small.yaml", "small"),
         (True, "true"),
         (None, "null"),
     ],
