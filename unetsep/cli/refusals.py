@@ -34,7 +34,10 @@ def one_line(message: str) -> str:
         return f"{path}: expected {kind}, got {wrong[2]}"
     if path and (value := re.search(r"Given value: (.*?)(?:\n|$)", message)):
         allowed = [words for literal in re.findall(r"Literal\[([^\]]+)\]", message) for words in literal.split(", ")]
-        hint = f": there are {', '.join(dict.fromkeys(word.strip(chr(39)) for word in allowed))}" if allowed else ""
+        allowed += [
+            f"any {kind}" for kind in re.findall(r"Expected an? <class '(\w+)'>", message) if kind != "NoneType"
+        ]
+        hint = f": use {', '.join(dict.fromkeys(word.strip(chr(39)) for word in allowed))}" if allowed else ""
         return f"{path} cannot be {value[1]}{hint}"
     text = re.sub(r"\b(fit|validate|test|predict)\.(?=\w)", "", " ".join(message.split()))
     return text if len(text) <= 400 else f"{text[:200]} ... {text[-190:]}"
