@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import random
 from copy import deepcopy
 from pathlib import Path
 
@@ -200,3 +201,16 @@ def test_a_loaded_separator_has_every_weight_of_the_trained_one(checkpoint):
     trained, loaded = small_separator().state_dict(), load_separator(checkpoint).state_dict()
     assert trained.keys() == loaded.keys()
     assert all(torch.equal(trained[name], loaded[name]) for name in trained)
+
+
+def test_whatever_bytes_a_file_holds_it_is_refused_in_one_line(tmp_path, checkpoint):
+    whole = checkpoint.read_bytes()
+    generator = random.Random(0)
+    junk = [b"", b"junk", b"PK\x03\x04", *(generator.randbytes(size) for size in range(1, 200))]
+    junk += [whole[: generator.randrange(1, len(whole))] for _ in range(10)]
+    for number, content in enumerate(junk):
+        path = tmp_path / f"{number}.ckpt"
+        path.write_bytes(content)
+        with pytest.raises(InputError) as refusal:
+            load_separator(path)
+        assert "\n" not in str(refusal.value)

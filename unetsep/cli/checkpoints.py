@@ -1,7 +1,5 @@
 """Checkpoints that a verb begins from: whatever is wrong with one is said in one line, before anything is written."""
 
-import struct
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,12 +37,7 @@ def check_checkpoint(path: Path, separator: Mapping[str, Any]) -> dict[str, Any]
     Raises:
         InputError: if it is broken, would run code, is not from unetsep, or is of another separator.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # torch's on the pickle protocol of a file that is refused anyway
-        try:
-            load_separator(path)  # whatever it refuses, the trainer must not load either
-        except struct.error as error:  # of a file that ends in the middle of a number
-            raise InputError(f"{path} is not a checkpoint, or a broken one: {error}") from None
+    load_separator(path)  # whatever it refuses, the trainer must not load either
     checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if difference := _difference(checkpoint["separator"], separator, "model.separator"):
         key, there, here = difference

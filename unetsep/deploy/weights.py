@@ -6,6 +6,7 @@ import math
 import pickle
 import pydoc
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,11 @@ def _held(file: Path, parse: Callable[[str], Any]) -> Any:
 
 def _read(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # on the protocol of a pickle that is refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"(?:GLOBAL|class) ([\w.]+)", str(error))
         if "global" in str(error).lower() or asked:
@@ -117,7 +122,7 @@ def _read(path: Path) -> Any:
                 f"{path} is refused: it asks to build {what}, which could run code; weights do not"
             ) from None
         raise InputError(f"{path} is not a checkpoint, or a broken one: {_reason(error)}") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+    except Exception as error:  # torch's reader raises whatever the bytes of a broken file lead it to
         raise InputError(f"{path} is not a checkpoint, or a broken one: {_reason(error)}") from None
 
 
