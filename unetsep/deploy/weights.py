@@ -110,9 +110,7 @@ def _held(file: Path, parse: Callable[[str], Any]) -> Any:
 def _read(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # on the protocol of a pickle that is refused anyway
+            warnings.simplefilter("ignore", UserWarning)  # on the protocol of a pickle that is refused anyway
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"(?:GLOBAL|class) ([\w.]+)", str(error))
