@@ -1,5 +1,6 @@
 """Music small enough to train on in a test, and the config of a training on it."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from unetsep.audio.files import write_audio
 
 RATE = 8000
 SECONDS = 2.5
+
+# A shell that starts a job in the background has it ignore Ctrl-C, and its children inherit that; the tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
