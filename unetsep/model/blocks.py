@@ -32,11 +32,11 @@ class ConvNorm(nn.Sequential):
         in_channels: int,
         out_channels: int,
         kernel: tuple[int, int],
-        norm: Norm,
-        activation: Activation,
+        norm: Norm | None,
+        activation: Activation | None,
         groups: int = 1,
     ):
-        normalisation = norm(out_channels)
+        normalisation = make_norm(norm, out_channels)
         super().__init__(
             nn.Conv2d(
                 in_channels,
@@ -47,7 +47,7 @@ class ConvNorm(nn.Sequential):
                 bias=isinstance(normalisation, nn.Identity),  # a normalisation removes any bias before it
             ),
             normalisation,
-            activation(),
+            make_activation(activation),
         )
 
 
@@ -96,8 +96,8 @@ class ConvBlock(Block):
         freqs: frequency bins at this resolution.
         kernel: (freq, frame) size of each convolution, odd.
         layers: number of convolutions.
-        norm: takes the number of channels; `torch.nn.Identity` for none.
-        activation: takes nothing.
+        norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
+        activation: takes nothing; ReLU when not given.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class ConvBlock(Block):
         *,
         kernel: tuple[int, int] = (3, 3),
         layers: int = 2,
-        norm: Norm = nn.BatchNorm2d,
-        activation: Activation = nn.ReLU,
+        norm: Norm | None = None,
+        activation: Activation | None = None,
     ):
         super().__init__(in_channels, out_channels, freqs)
         widths = [in_channels, *[out_channels] * layers]
@@ -128,8 +128,8 @@ class ResidualBlock(Block):
         freqs: frequency bins at this resolution.
         kernel: (freq, frame) size of each convolution, odd.
         layers: number of convolutions the shortcut passes by.
-        norm: takes the number of channels; `torch.nn.Identity` for none.
-        activation: takes nothing.
+        norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
+        activation: takes nothing; ReLU when not given.
     """
 
     def __init__(
@@ -140,8 +140,8 @@ class ResidualBlock(Block):
         *,
         kernel: tuple[int, int] = (3, 3),
         layers: int = 2,
-        norm: Norm = nn.BatchNorm2d,
-        activation: Activation = nn.ReLU,
+        norm: Norm | None = None,
+        activation: Activation | None = None,
     ):
         super().__init__(in_channels, out_channels, freqs)
         widths = [in_channels, *[out_channels] * layers]
@@ -150,7 +150,7 @@ class ResidualBlock(Block):
             ConvNorm(widths[-2], widths[-1], kernel, norm, nn.Identity),
         )
         self.shortcut = match_channels(in_channels, out_channels)
-        self.activation = activation()
+        self.activation = make_activation(activation)
 
     def forward(self, features: Features) -> Features:
         return self.activation(self.shortcut(features) + self.layers(features))
@@ -165,8 +165,8 @@ class DepthwiseBlock(Block):
         freqs: frequency bins at this resolution.
         kernel: (freq, frame) size of each depthwise convolution, odd.
         layers: number of depthwise-pointwise pairs.
-        norm: takes the number of channels; `torch.nn.Identity` for none.
-        activation: takes nothing.
+        norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
+        activation: takes nothing; ReLU when not given.
     """
 
     def __init__(
@@ -177,8 +177,8 @@ class DepthwiseBlock(Block):
         *,
         kernel: tuple[int, int] = (5, 5),
         layers: int = 2,
-        norm: Norm = nn.BatchNorm2d,
-        activation: Activation = nn.ReLU,
+        norm: Norm | None = None,
+        activation: Activation | None = None,
     ):
         super().__init__(in_channels, out_channels, freqs)
         self.layers = nn.Sequential()
@@ -193,3 +193,17 @@ class DepthwiseBlock(Block):
 def match_channels(in_channels: int, out_channels: int) -> nn.Module:
     """A 1x1 convolution where the numbers of channels differ, nothing where they agree."""
     return nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)
+
+
+def make_norm(norm: Norm | None, channels: int) -> nn.Module:
+    """The normalisation, batch normalisation when none is given.
+
+    The default stands here and not in the signatures: a config that names another class would inherit its arguments,
+    and an instance normalisation would keep running statistics.
+    """
+    return (norm or nn.BatchNorm2d)(channels)
+
+
+def make_activation(activation: Activation | None) -> nn.Module:
+    """The activation, a ReLU when none is given."""
+    return (activation or nn.ReLU)()

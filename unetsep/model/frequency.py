@@ -5,7 +5,17 @@ import math
 import torch
 from torch import nn
 
-from unetsep.model.blocks import Activation, Block, ConvNorm, Extent, Features, Norm, match_channels
+from unetsep.model.blocks import (
+    Activation,
+    Block,
+    ConvNorm,
+    Extent,
+    Features,
+    Norm,
+    make_activation,
+    make_norm,
+    match_channels,
+)
 
 
 class TFC(Block):
@@ -17,8 +27,8 @@ class TFC(Block):
         freqs: frequency bins at this resolution.
         kernel: (freq, frame) size of each convolution, odd.
         layers: number of convolutions; the paper has 5.
-        norm: takes the number of channels; `torch.nn.Identity` for none.
-        activation: takes nothing.
+        norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
+        activation: takes nothing; ReLU when not given.
     """
 
     def __init__(
@@ -29,8 +39,8 @@ class TFC(Block):
         *,
         kernel: tuple[int, int] = (3, 3),
         layers: int = 5,
-        norm: Norm = nn.BatchNorm2d,
-        activation: Activation = nn.ReLU,
+        norm: Norm | None = None,
+        activation: Activation | None = None,
     ):
         super().__init__(in_channels, out_channels, freqs)
         self.layers = nn.ModuleList(
@@ -54,8 +64,8 @@ class TDF(Block):
         freqs: frequency bins at this resolution; the block accepts no other number.
         squeeze: the hidden layer has `freqs / squeeze` units.
         min_units: but at least so many.
-        norm: takes the number of channels; `torch.nn.Identity` for none.
-        activation: takes nothing.
+        norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
+        activation: takes nothing; ReLU when not given.
     """
 
     def __init__(
@@ -66,16 +76,16 @@ class TDF(Block):
         *,
         squeeze: int = 16,
         min_units: int = 16,
-        norm: Norm = nn.BatchNorm2d,
-        activation: Activation = nn.ReLU,
+        norm: Norm | None = None,
+        activation: Activation | None = None,
     ):
         super().__init__(in_channels, out_channels, freqs)
         units = max(freqs // squeeze, min_units)
         self.project = match_channels(in_channels, out_channels)
         self.squeeze = nn.Linear(freqs, units, bias=False)
-        self.between = nn.Sequential(norm(out_channels), activation())
+        self.between = nn.Sequential(make_norm(norm, out_channels), make_activation(activation))
         self.expand = nn.Linear(units, freqs, bias=False)
-        self.after = nn.Sequential(norm(out_channels), activation())
+        self.after = nn.Sequential(make_norm(norm, out_channels), make_activation(activation))
 
     def sees(self, extent: Extent) -> Extent:
         """The whole frequency axis."""
@@ -97,8 +107,8 @@ class TFCTDF(Block):
         layers: number of convolutions; the paper has 5.
         squeeze: the frequency transform's hidden layer has `freqs / squeeze` units.
         min_units: but at least so many.
-        norm: takes the number of channels; `torch.nn.Identity` for none.
-        activation: takes nothing.
+        norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
+        activation: takes nothing; ReLU when not given.
     """
 
     def __init__(
@@ -111,8 +121,8 @@ class TFCTDF(Block):
         layers: int = 5,
         squeeze: int = 16,
         min_units: int = 16,
-        norm: Norm = nn.BatchNorm2d,
-        activation: Activation = nn.ReLU,
+        norm: Norm | None = None,
+        activation: Activation | None = None,
     ):
         super().__init__(in_channels, out_channels, freqs)
         self.tfc = TFC(in_channels, out_channels, freqs, kernel=kernel, layers=layers, norm=norm, activation=activation)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unetsep.audio.files import InputError
-from unetsep.model.blocks import Activation, Extent, Norm
+from unetsep.model.blocks import Activation, Extent, Norm, make_activation, make_norm
 
 Size: TypeAlias = tuple[int, int]
 Features: TypeAlias = Float[Tensor, "batch _ _ _"]  # (batch, channel, freq, frame), of which all but the first change
@@ -51,8 +51,8 @@ class StridedConv(Down):
         out_channels: channels returned.
         stride: (freq, frame).
         kernel: (freq, frame); odd, and at least the stride; the stride itself when not given (Choi et al. 2020).
-        norm: takes the number of channels; `torch.nn.Identity` for none.
-        activation: takes nothing; `torch.nn.Identity` for none.
+        norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
+        activation: takes nothing; ReLU when not given, `torch.nn.Identity` for none.
 
     Raises:
         InputError: if the kernel is even and not the stride, or smaller than it.
@@ -65,15 +65,15 @@ class StridedConv(Down):
         stride: Size,
         *,
         kernel: Size | None = None,
-        norm: Norm = nn.BatchNorm2d,
-        activation: Activation = nn.ReLU,
+        norm: Norm | None = None,
+        activation: Activation | None = None,
     ):
         kernel, padding = kernel_and_padding(kernel, stride)
         super().__init__(out_channels, stride, kernel)
-        normalisation = norm(out_channels)
+        normalisation = make_norm(norm, out_channels)
         bias = isinstance(normalisation, nn.Identity)
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=bias)
-        self.finish = nn.Sequential(normalisation, activation())
+        self.finish = nn.Sequential(normalisation, make_activation(activation))
 
     def forward(self, features: Features) -> Features:
         return self.finish(self.conv(self.fill(features)))
@@ -126,8 +126,8 @@ class TransposedConv(Up):
         out_channels: channels returned.
         stride: (freq, frame).
         kernel: (freq, frame); odd, and at least the stride; the stride itself when not given (Choi et al. 2020).
-        norm: takes the number of channels; `torch.nn.Identity` for none.
-        activation: takes nothing; `torch.nn.Identity` for none.
+        norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
+        activation: takes nothing; ReLU when not given, `torch.nn.Identity` for none.
         dropout: probability in [0, 1) with which each value is zeroed in training.
 
     Raises:
@@ -141,13 +141,13 @@ class TransposedConv(Up):
         stride: Size,
         *,
         kernel: Size | None = None,
-        norm: Norm = nn.BatchNorm2d,
-        activation: Activation = nn.ReLU,
+        norm: Norm | None = None,
+        activation: Activation | None = None,
         dropout: float = 0.0,
     ):
         kernel, padding = kernel_and_padding(kernel, stride)
-        normalisation = norm(out_channels)
-        finish = nn.Sequential(normalisation, activation(), *([nn.Dropout(dropout)] if dropout else []))
+        normalisation = make_norm(norm, out_channels)
+        finish = nn.Sequential(normalisation, make_activation(activation), *([nn.Dropout(dropout)] if dropout else []))
         conv = nn.ConvTranspose2d(
             in_channels,
             out_channels,
@@ -171,8 +171,8 @@ class Interpolate(Up):
         out_channels: channels returned.
         stride: (freq, frame).
         kernel: (freq, frame) of the convolution, odd.
-        norm: takes the number of channels; `torch.nn.Identity` for none.
-        activation: takes nothing; `torch.nn.Identity` for none.
+        norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
+        activation: takes nothing; ReLU when not given, `torch.nn.Identity` for none.
     """
 
     def __init__(
@@ -182,15 +182,15 @@ class Interpolate(Up):
         stride: Size,
         *,
         kernel: Size = (3, 3),
-        norm: Norm = nn.BatchNorm2d,
-        activation: Activation = nn.ReLU,
+        norm: Norm | None = None,
+        activation: Activation | None = None,
     ):
-        normalisation = norm(out_channels)
+        normalisation = make_norm(norm, out_channels)
         bias = isinstance(normalisation, nn.Identity)
         # after the repetition: before it a convolution would cost less, but could not smooth the edges of the patches
         conv = nn.Conv2d(in_channels, out_channels, kernel, padding="same", bias=bias)
         spread = (kernel[0] + stride[0] - 1, kernel[1] + stride[1] - 1)
-        super().__init__(out_channels, stride, spread, conv, nn.Sequential(normalisation, activation()))
+        super().__init__(out_channels, stride, spread, conv, nn.Sequential(normalisation, make_activation(activation)))
 
     def forward(self, features: Features, size: Size) -> Features:
         repeated = features.repeat_interleave(self.stride[0], -2).repeat_interleave(self.stride[1], -1)

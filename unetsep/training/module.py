@@ -55,8 +55,8 @@ class SeparationModule(LightningModule):
 
     Args:
         separator: the network with its STFT.
-        loss: what is minimised; the mixture is the sum of the stems.
-        optimizer: takes the parameters.
+        loss: what is minimised; the mixture is the sum of the stems. `SpectrogramL1` when not given.
+        optimizer: takes the parameters; `torch.optim.AdamW` when not given.
         warmup_steps: over so many steps the learning rate rises linearly from 0 to the optimizer's own.
         schedule: what comes then: "cosine" falls to 0 at the last step (Loshchilov and Hutter 2017), "constant" stays.
         ema_decay: where given, validation, the checkpoints' weights and all that follows use an exponential moving
@@ -72,8 +72,8 @@ class SeparationModule(LightningModule):
     def __init__(
         self,
         separator: Separator,
-        loss: LossFactory = SpectrogramL1,
-        optimizer: OptimizerFactory = torch.optim.AdamW,
+        loss: LossFactory | None = None,
+        optimizer: OptimizerFactory | None = None,
         *,
         warmup_steps: int = 0,
         schedule: Literal["cosine", "constant"] = "cosine",
@@ -93,8 +93,9 @@ class SeparationModule(LightningModule):
                 "use more than 0 seconds, and an overlap from 0 to less than 1"
             )
         self.separator = separator
-        self.loss = loss()
-        self.optimizer = optimizer
+        self.loss = (loss or SpectrogramL1)()
+        # not in the signature: a config that names Adam would inherit AdamW's weight decay
+        self.optimizer = optimizer or torch.optim.AdamW
         self.warmup_steps = warmup_steps
         self.schedule = schedule
         self.ema_decay = ema_decay
