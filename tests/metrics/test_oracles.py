@@ -3,8 +3,8 @@ import torch
 
 from unetsep.audio.files import InputError
 from unetsep.audio.stft import stft
-from unetsep.metrics.bsseval import usdr
 from unetsep.metrics.oracles import apply_masks, fixed_masks
+from unetsep.metrics.sdr import usdr
 
 N_FFT, HOP = 256, 64
 

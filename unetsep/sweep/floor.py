@@ -7,7 +7,7 @@ from pathlib import Path
 from unetsep.audio.files import replacing
 from unetsep.data import StemsDataModule
 from unetsep.metrics import apply_masks, fixed_masks
-from unetsep.training.scores import score_track, summarise
+from unetsep.metrics.scores import score_track, summarise
 
 
 def fixed_mask_floor(data: StemsDataModule, n_fft: int, hop: int) -> dict[str, float]:

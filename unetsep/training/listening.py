@@ -15,8 +15,8 @@ from unetsep.audio.files import InputError, read_audio, write_audio
 from unetsep.audio.stft import stft
 from unetsep.data import Batch
 from unetsep.metrics import dominant_source
+from unetsep.metrics.scores import measuring_stft
 from unetsep.training.records import WandbRun
-from unetsep.training.scores import measuring_stft
 
 _PICTURES = ("spectrograms", "segmentation")
 

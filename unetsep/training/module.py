@@ -17,9 +17,9 @@ from unetsep.audio.files import InputError
 from unetsep.audio.overlap import overlap_add
 from unetsep.audio.stft import Signal
 from unetsep.data import Batch
+from unetsep.metrics.scores import STRETCH_SECONDS, TrackScores, score_track, summarise
 from unetsep.model import Separator
 from unetsep.training.losses import LossFactory, SpectrogramL1
-from unetsep.training.scores import STRETCH_SECONDS, TrackScores, score_track, summarise
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[Any]], Optimizer]
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from unetsep.training.scores import STRETCH_SECONDS, TrackScores, measuring_stft, score_track, summarise
+from unetsep.metrics.scores import STRETCH_SECONDS, TrackScores, measuring_stft, score_track, summarise
 
 NAN = math.nan
 

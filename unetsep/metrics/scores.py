@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unetsep.audio.stft import stft
-from unetsep.metrics import confusion, csdr, dropped_frames, seg_accuracy, seg_miou, usdr
+from unetsep.metrics.sdr import csdr, dropped_frames, usdr
+from unetsep.metrics.segmentation import confusion, seg_accuracy, seg_miou
 
 STRETCH_SECONDS = 20.0
 """Spectra of a whole song at once would fill the memory: they are made and summed stretch by stretch."""

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unetsep.metrics.bsseval import csdr, dropped_frames, frame_sdr, usdr
+from unetsep.metrics.sdr import csdr, dropped_frames, frame_sdr, usdr
 
 
 def sound(sources=4, channels=2, samples=1000, seed=0):

@@ -1,0 +1,1 @@
+"""Scores of whole data sets: anybody's estimates, museval's numbers and files."""
