@@ -3,17 +3,21 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from unetsep.audio.stft import stft
-from unetsep.metrics.sdr import csdr, dropped_frames, usdr
+from unetsep.metrics.sdr import frame_sdr, usdr
 from unetsep.metrics.segmentation import confusion, seg_accuracy, seg_miou
 
 STRETCH_SECONDS = 20.0
 """Spectra of a whole song at once would fill the memory: they are made and summed stretch by stretch."""
+
+PROJECTIONS = ("isr", "sir", "sar")
+"""The measures of BSSEval that need its distortion filters; SDR does not."""
 
 
 def measuring_stft(sample_rate: int) -> tuple[int, int]:
@@ -38,6 +42,7 @@ class TrackScores:
         confusion: energy of the mixture's bins by true (row) and predicted (column) dominant source.
         dropped_frames: frames that `csdr` leaves out.
         loss: the training loss over the track.
+        frames: where all measures were asked for, SDR, ISR, SIR and SAR of every frame in dB, each (source, frame).
     """
 
     usdr: Float[Tensor, " source"]
@@ -45,6 +50,15 @@ class TrackScores:
     confusion: Float[Tensor, "source source"]
     dropped_frames: int
     loss: float
+    frames: Any = None
+
+    @property
+    def projections(self) -> dict[str, Float[Tensor, " source"]]:
+        """The measures that need distortion filters, `isr`, `sir` and `sar`: medians over frames in dB by source.
+
+        Empty where they were not asked for; NaN where the stem is absent.
+        """
+        return {name: nanmedian(getattr(self.frames, name)) for name in PROJECTIONS} if self.frames is not None else {}
 
 
 def score_track(
@@ -52,31 +66,52 @@ def score_track(
     estimates: Float[Tensor, "source channel sample"],
     sample_rate: int,
     loss: float = math.nan,
+    *,
+    all_measures: bool = False,
 ) -> TrackScores:
-    """Measures one track, in float64 on the device of the waveforms."""
+    """Measures one track, in float64 on the device of the waveforms.
+
+    Args:
+        references: the true stems.
+        estimates: the separated stems, in the same order.
+        sample_rate: in Hz; the frames are one second long, without overlap.
+        loss: to be kept with the scores.
+        all_measures: whether ISR, SIR and SAR are measured as well, which takes many times as long as SDR alone.
+
+    Raises:
+        InputError: if the shapes differ, there are no samples, or a sample is NaN or infinite.
+    """
     n_fft, hop = measuring_stft(sample_rate)
     length = max(n_fft, round(STRETCH_SECONDS * sample_rate))
     energies = torch.zeros(len(references), len(references), dtype=torch.float64)
     for reference, estimate in zip(references.split(length, -1), estimates.split(length, -1), strict=True):
         energies += confusion(stft(reference, n_fft, hop), stft(estimate, n_fft, hop)).cpu()
+    frames = None
+    if all_measures:
+        from unetsep.metrics.bsseval import bss_eval
+
+        frames = bss_eval(references.transpose(1, 2), estimates.transpose(1, 2), window=sample_rate, hop=sample_rate)
+        frames = type(frames)(*(values.cpu() for values in frames))
+    sdr = frames.sdr if frames is not None else frame_sdr(references, estimates, sample_rate, sample_rate).cpu()
     return TrackScores(
         usdr=usdr(references, estimates).cpu(),
-        csdr=csdr(references, estimates, sample_rate).cpu(),
+        csdr=nanmedian(sdr),
         confusion=energies,
-        dropped_frames=dropped_frames(references, estimates, sample_rate, sample_rate),
+        dropped_frames=int(sdr.isnan().all(dim=0).sum()),
         loss=loss,
+        frames=frames,
     )
 
 
 def summarise(tracks: Sequence[TrackScores], sources: Sequence[str]) -> dict[str, float]:
     """One number for each measure, under the names that are logged.
 
-    `usdr/<source>` is the mean over tracks, `csdr/<source>` the median over tracks, absent stems left out of both;
-    `usdr` and `csdr` are their means over sources. A perfect frame's SDR is infinite, and no infinity is ever averaged:
-    one that is a track's median is left out as well. The loss is the tracks' mean, the segmentation measures come from
-    the tracks' summed energies, and the dropped frames are counted together. `seg_confusion/<true>/<predicted>` is the
-    share, 0 to 1, of the energy that one source dominates which the estimates give to another, or rightly to itself;
-    NaN for a source that dominates nowhere.
+    `usdr/<source>` is the mean over tracks, `csdr/<source>` the median over tracks, absent stems left out of both, and
+    likewise `isr`, `sir` and `sar` where every track has them; `usdr`, `csdr`, ... are their means over sources. A
+    perfect frame's SDR is infinite, and no infinity is ever averaged: one that is a track's median is left out as well.
+    The loss is the tracks' mean, the segmentation measures come from the tracks' summed energies, and the dropped
+    frames are counted together. `seg_confusion/<true>/<predicted>` is the share, 0 to 1, of the energy that one source
+    dominates which the estimates give to another, or rightly to itself; NaN for a source that dominates nowhere.
 
     Raises:
         ValueError: if there are no tracks.
@@ -84,8 +119,13 @@ def summarise(tracks: Sequence[TrackScores], sources: Sequence[str]) -> dict[str
     if not tracks:
         raise ValueError("there are no tracks to summarise")
     whole = torch.stack([track.usdr for track in tracks])
-    frames = torch.stack([track.csdr for track in tracks])
-    by_source = {"usdr": whole.nanmean(0), "csdr": _nanmedian(frames.where(frames.isfinite(), torch.nan))}
+    medians = {"csdr": [track.csdr for track in tracks]}
+    if all(track.frames is not None for track in tracks):
+        medians |= {name: [track.projections[name] for track in tracks] for name in PROJECTIONS}
+    by_source = {"usdr": whole.nanmean(0)}
+    for name, rows in medians.items():
+        by_track = torch.stack(rows, dim=1)
+        by_source[name] = nanmedian(by_track.where(by_track.isfinite(), torch.nan))
     scores: dict[str, float] = {"loss": sum(track.loss for track in tracks) / len(tracks)}
     for name, values in by_source.items():
         scores[name] = float(values.nanmean())
@@ -101,6 +141,12 @@ def summarise(tracks: Sequence[TrackScores], sources: Sequence[str]) -> dict[str
     return scores
 
 
-def _nanmedian(values: Float[Tensor, "track source"]) -> Float[Tensor, " source"]:
-    """The median over tracks, of an even number the mean of the middle two: `torch.nanmedian` takes the lower."""
-    return values.nanquantile(0.5, dim=0)
+def nanmedian(values: Float[Tensor, "*source frame"]) -> Float[Tensor, "*source"]:
+    """The median over the last axis, NaN left out: of an even number the mean of the middle two; NaN if all are.
+
+    `torch.nanmedian` takes the lower of the two, and `torch.nanquantile` makes NaN of two infinities.
+    """
+    values = values.sort(dim=-1).values  # NaN last
+    count = values.isnan().logical_not().sum(dim=-1)
+    middle = torch.stack([(count - 1).clamp(min=0) // 2, count // 2], dim=-1).clamp(max=values.shape[-1] - 1)
+    return values.gather(-1, middle).mean(dim=-1)
