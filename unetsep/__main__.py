@@ -17,6 +17,10 @@ _VERBS = {
     "sweep": ("unetsep.report:answer", "answer a question by many trainings"),
     "report": ("unetsep.report:main", "turn a sweep's folder into tables and a page to look at and listen to"),
     "separate": ("unetsep.deploy:main", "separate sound files into stems"),
+    "evaluate": (
+        "unetsep.evaluation.command:main",
+        "score a separator, an oracle or anybody's estimates",
+    ),
     "cost": ("unetsep.cli.cost:main", "say what a separator costs, before any training"),
     "data": ("unetsep.data.verbs:main", "make, check or draw data"),
 }
