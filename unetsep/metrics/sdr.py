@@ -47,13 +47,13 @@ def frame_sdr(
     Raises:
         InputError: If the shapes differ, there are no samples, a setting is below 1, or a sample is NaN or infinite.
     """
-    _check(references, estimates)
+    check_alike(references, estimates)
     if window < 1 or hop < 1:
         raise InputError(f"window is {window} and hop {hop} samples; both must be at least 1")
     length = references.shape[-1]
     frames = (length - window) // hop + 1 if window < length else 1
-    present = ~_silent_throughout(references)
-    heard = present & ~_silent_throughout(estimates)
+    present = ~silent_throughout(references)
+    heard = present & ~silent_throughout(estimates)
     signal, error, dropped = [], [], []
     for start in range(0, frames * hop, hop):
         reference, estimate = references[..., start : start + window], estimates[..., start : start + window]
@@ -130,7 +130,7 @@ def usdr(
     Raises:
         InputError: If the shapes differ, there are no samples, or a sample is NaN or infinite.
     """
-    _check(references, estimates)
+    check_alike(references, estimates)
     blocks = zip(references.split(BLOCK, dim=-1), estimates.split(BLOCK, dim=-1), strict=True)
     signal, error = torch.stack([torch.stack(_energies(*block)) for block in blocks]).sum(dim=0)
     sdr = 10 * torch.log10((signal + MDX_DELTA) / (error + MDX_DELTA))
@@ -161,12 +161,12 @@ def _silent(waveforms: Tensor) -> Tensor:
     return ~waveforms.sum(dim=1).any(dim=1)
 
 
-def _silent_throughout(waveforms: Tensor) -> Tensor:
+def silent_throughout(waveforms: Tensor) -> Tensor:
     """Per source, whether it is silent from the first to the last sample."""
     return torch.stack([_silent(block) for block in waveforms.split(BLOCK, dim=-1)]).all(dim=0)
 
 
-def _check(references: Tensor, estimates: Tensor) -> None:
+def check_alike(references: Tensor, estimates: Tensor) -> None:
     """Refuses what cannot be compared; a single reference would otherwise broadcast over all estimates."""
     if references.shape != estimates.shape or references.ndim != 3 or references.numel() == 0:
         raise InputError(
