@@ -78,9 +78,10 @@ def print_comparison(comparison: Comparison, ours: str, theirs: str, console: Co
     table.add_column("stem", no_wrap=True)
     for measure in STATISTICS:
         table.add_column(measure, no_wrap=True)
+    table.add_column("tracks", justify="right")
     for source, by_measure in comparison.by_source.items():
         cells = [Text(show(gain), style="bold" if gain.clear else "") for gain in by_measure.values()]
-        table.add_row(Text(source), *cells)
+        table.add_row(Text(source), *cells, str(by_measure["usdr"].count))
     console.print(table)
     one = "; one track has no interval" if comparison.tracks == 1 else ""
     console.print(Text(f"{FOOTNOTE}{one}", style="dim"))

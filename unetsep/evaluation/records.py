@@ -86,10 +86,11 @@ class Results:
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.folder = folder
         self.identity: dict[str, Any] = json.loads(json.dumps(identity))  # as it is read back: no tuples
-        if (folder / "evaluation.json").is_file():
-            if difference := _difference(_loaded(folder / "evaluation.json"), self.identity):
+        self._file = folder / "evaluation.json"
+        if self._file.is_file():
+            if difference := _difference(self._scored(), self.identity):
                 raise InputError(
-                    f"{folder} holds another evaluation, {difference}: give another --out, or delete that folder"
+                    f"{folder} holds another evaluation ({difference}): give another --out, or delete that folder"
                 )
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder} exists and is no evaluation's folder: give a new or an empty one as --out")
@@ -104,11 +105,21 @@ class Results:
 
     def write(self, record: Record) -> None:
         """Adds a track's record."""
-        if not (self.folder / "evaluation.json").is_file():  # not earlier: what fails at once leaves no folder behind
-            with replacing(self.folder / "evaluation.json") as unfinished:
+        # Not earlier: what fails at once leaves no folder behind.
+        if not self._file.is_file() or _loaded(self._file) != self.identity:
+            with replacing(self._file) as unfinished:
                 unfinished.write_text(json.dumps(self.identity, indent=2) + "\n", encoding="utf-8")
         with replacing(self.path(record.track)) as unfinished:
             unfinished.write_text(_as_museval(record, self.identity["estimates"]) + "\n", encoding="utf-8")
+
+    def _scored(self) -> Any:
+        """The identity of what has been scored: a track that has no record yet may have been mended since."""
+        known = _loaded(self._file)
+        if isinstance(known, dict) and isinstance(tracks := known.get("tracks"), dict):
+            for track in tracks.keys() & self.identity["tracks"].keys():
+                if not self.path(track).is_file():
+                    tracks[track] = self.identity["tracks"][track]
+        return known
 
 
 def _as_museval(record: Record, estimates: Mapping[str, Any]) -> str:
@@ -199,20 +210,20 @@ def _loaded(path: Path) -> Any:
         raise InputError(f"{path} cannot be read ({error}): delete it, and evaluate again") from None
 
 
-def _difference(found: Any, wanted: dict[str, Any], where: str = "whose") -> str:
+def _difference(found: Any, wanted: dict[str, Any], where: str = "") -> str:
     """The first thing in which two identities differ, in words; empty if there is none."""
     if not isinstance(found, dict):
-        return "whose evaluation.json is broken"
+        return "its evaluation.json is broken"
     for key in [*wanted, *(key for key in found if key not in wanted)]:
         ours, theirs = wanted.get(key), found.get(key)
         if ours == theirs:
             continue
         if isinstance(ours, dict) and isinstance(theirs, dict):
-            return _difference(theirs, ours, f"{where} {key}:")
-        if where.endswith(" tracks:"):
+            return _difference(theirs, ours, f"{key}.")
+        if where == "tracks.":
             how = "are no longer there" if ours is None else "are new" if theirs is None else "have changed since"
             return f"the files of track {key!r} {how}"
-        return f"{where} {key} is {_said(theirs)}, not {_said(ours)}"
+        return f"{where}{key} is {_said(theirs)} there, but {_said(ours)} now"
     return ""
 
 
