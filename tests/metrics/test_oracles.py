@@ -3,7 +3,7 @@ import torch
 
 from unetsep.audio.files import InputError
 from unetsep.audio.stft import stft
-from unetsep.metrics.oracles import apply_masks, fixed_masks
+from unetsep.metrics.oracles import apply_masks, fixed_masks, mixture_as_estimate
 from unetsep.metrics.sdr import usdr
 
 N_FFT, HOP = 256, 64
@@ -25,6 +25,15 @@ def in_bands(sources=4, seed=0):
         band[keep] = 1
         spectrum[source] *= band
     return torch.fft.irfft(spectrum, n=8000) * torch.hann_window(8000)
+
+
+def test_the_mixture_stands_for_every_source():
+    stems = noise(3, 2, 500)
+    estimates = mixture_as_estimate(stems)
+    assert estimates.shape == stems.shape
+    assert all(torch.equal(estimate, stems.sum(dim=0)) for estimate in estimates)
+    equally_loud = torch.eye(3)[:, None]  # a click each, at other times: the two others are the error
+    assert usdr(equally_loud, mixture_as_estimate(equally_loud)).tolist() == pytest.approx([-3.0103] * 3, abs=1e-3)
 
 
 def test_stems_in_disjoint_bands_are_recovered_exactly():

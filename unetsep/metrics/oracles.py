@@ -1,4 +1,4 @@
-"""The floor that needs no network: one fixed frequency mask per stem, the best in the least-squares sense."""
+"""The floors that need no network: the mixture itself, and the best fixed frequency mask per stem (least squares)."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unetsep.audio.files import InputError
-from unetsep.audio.stft import istft, stft
+from unetsep.metrics.stretches import filter_in_stretches, spectra_in_stretches
+
+
+def mixture_as_estimate(stems: Float[Tensor, "source channel sample"]) -> Float[Tensor, "source channel sample"]:
+    """The mixture, the sum of the stems, as the estimate of every source: what no separation at all scores.
+
+    The estimates share their memory: copy before writing into one.
+
+    Args:
+        stems: The true stems.
+    """
+    return stems.sum(dim=0).expand_as(stems)
 
 
 def fixed_masks(
@@ -33,13 +44,11 @@ def fixed_masks(
     for stems in tracks:
         in_track = stems.new_zeros(len(stems), n_fft // 2 + 1, dtype=torch.float64)
         power_in_track = torch.zeros_like(in_track[0])
-        for channel in range(stems.shape[1]):  # one channel, one source at a time: a song's spectra take gigabytes
-            mixture = stft(stems[:, channel].sum(dim=0), n_fft, hop)
-            power_in_track += mixture.abs().square().sum(dim=-1, dtype=torch.float64)
-            for source, waveform in enumerate(stems[:, channel]):
-                spectrum = stft(waveform, n_fft, hop)
-                product = spectrum.real * mixture.real + spectrum.imag * mixture.imag
-                in_track[source] += product.sum(dim=-1, dtype=torch.float64)
+        for spectra in spectra_in_stretches(stems, n_fft, hop):
+            mixture = spectra.sum(dim=0)
+            power_in_track += mixture.abs().square().sum(dim=(0, 2), dtype=torch.float64)
+            product = spectra.real * mixture.real + spectra.imag * mixture.imag
+            in_track += product.sum(dim=(1, 3), dtype=torch.float64)
         if shared is None or power is None:
             shared, power = torch.zeros_like(in_track), torch.zeros_like(power_in_track)
         if len(stems) != len(shared):
@@ -67,6 +76,5 @@ def apply_masks(
     """
     if masks.shape[1] != n_fft // 2 + 1:
         raise InputError(f"the masks have {masks.shape[1]} frequencies; n_fft {n_fft} has {n_fft // 2 + 1}")
-    spectrum = stft(mixture, n_fft, hop)
-    stems = [istft(spectrum * mask[:, None], n_fft, hop, mixture.shape[-1]) for mask in masks.to(spectrum.real)]
-    return torch.stack(stems)
+    factors = masks[:, None, :, None]
+    return filter_in_stretches(mixture, n_fft, hop, lambda spectrum: factors.to(spectrum.real) * spectrum)
