@@ -4,7 +4,9 @@ from typing import Any
 import pytest
 import torch
 
-from unetsep.metrics.scores import STRETCH_SECONDS, TrackScores, measuring_stft, score_track, summarise
+from unetsep.metrics.bsseval import BSSEval, bss_eval
+from unetsep.metrics.scores import STRETCH_SECONDS, TrackScores, measuring_stft, nanmedian, score_track, summarise
+from unetsep.metrics.sdr import csdr, dropped_frames
 
 NAN = math.nan
 
@@ -82,3 +84,43 @@ def test_the_segmentation_is_measured_in_frames_of_93_ms_whatever_the_rate():
     assert measuring_stft(44_100) == (4096, 1024)
     assert measuring_stft(22_050) == (2048, 512)
     assert measuring_stft(16_000)[0] in (1024, 2048)
+
+
+def test_all_measures_are_those_of_bss_eval_and_csdr_and_dropped_frames_stay_what_they_are():
+    rate = 500
+    references = torch.randn(2, 1, 5 * rate, generator=torch.Generator().manual_seed(0))
+    references[1, :, rate : 2 * rate] = 0
+    estimates = references + 0.1 * references.flip(0) + 0.1 * references.roll(3, -1)
+    scores = score_track(references, estimates, rate, all_measures=True)
+    assert scores.frames is not None
+    expected = bss_eval(references.transpose(1, 2), estimates.transpose(1, 2), rate, rate)
+    for name, values in zip(BSSEval._fields, expected, strict=True):
+        assert torch.equal(getattr(scores.frames, name), values) or torch.allclose(
+            getattr(scores.frames, name), values, rtol=0, atol=1e-9, equal_nan=True
+        )
+    plain = score_track(references, estimates, rate)
+    assert plain.frames is None
+    assert scores.dropped_frames == plain.dropped_frames == dropped_frames(references, estimates, rate, rate) == 1
+    assert torch.equal(plain.csdr, csdr(references, estimates, rate))
+    assert scores.csdr.tolist() == pytest.approx(plain.csdr.tolist(), abs=1e-6)
+    assert list(plain.measures) == ["usdr", "csdr"]
+    assert list(scores.measures) == ["usdr", "csdr", "isr", "sir", "sar"]
+
+
+def test_isr_sir_and_sar_are_medians_over_frames_then_over_tracks_then_a_mean_over_stems():
+    def scored(*values: list[float]) -> TrackScores:
+        frames = torch.tensor(values).double()
+        return track([1, 1], [1, 1], frames=BSSEval(frames, frames, frames + 1, frames + 2))
+
+    tracks = [scored([1, 2, 9], [NAN, 4, 6]), scored([3, 3, 3], [NAN, NAN, NAN]), scored([math.inf] * 3, [7, 7, 7])]
+    summary = summarise(tracks, ("vocals", "bass"))
+    assert summary["isr/vocals"] == 2.5  # 2 and 3; no infinity
+    assert summary["isr/bass"] == 6
+    assert summary["isr"] == 4.25
+    assert (summary["sir/bass"], summary["sar/bass"]) == (7, 8)
+    assert "isr" not in summarise([*tracks, track([1, 1], [1, 1])], ("vocals", "bass"))
+
+
+def test_the_median_leaves_nan_out_and_keeps_infinities():
+    values = torch.tensor([[3, NAN, 1, 2], [NAN, 1, NAN, 2], [NAN, NAN, NAN, NAN], [1, math.inf, math.inf, math.inf]])
+    assert nanmedian(values).tolist() == pytest.approx([2, 1.5, NAN, math.inf], nan_ok=True)

@@ -99,4 +99,4 @@ def _difference(
     scores = pair[:, drawn].movedim(2, -1)  # (2, draw, source, track)
     over_tracks = scores.nanmean(dim=-1) if statistic == "mean" else nanmedian(scores)
     ours, theirs = over_tracks.nanmean(dim=-1)
-    return torch.sub(ours, theirs)
+    return ours - theirs

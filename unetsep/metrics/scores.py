@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from unetsep.audio.stft import stft
+from unetsep.metrics.bsseval import BSSEval, bss_eval
 from unetsep.metrics.sdr import frame_sdr, usdr
 from unetsep.metrics.segmentation import confusion, seg_accuracy, seg_miou
 
@@ -50,15 +50,15 @@ class TrackScores:
     confusion: Float[Tensor, "source source"]
     dropped_frames: int
     loss: float
-    frames: Any = None
+    frames: BSSEval | None = None
 
     @property
-    def projections(self) -> dict[str, Float[Tensor, " source"]]:
-        """The measures that need distortion filters, `isr`, `sir` and `sar`: medians over frames in dB by source.
-
-        Empty where they were not asked for; NaN where the stem is absent.
-        """
-        return {name: nanmedian(getattr(self.frames, name)) for name in PROJECTIONS} if self.frames is not None else {}
+    def measures(self) -> dict[str, Float[Tensor, " source"]]:
+        """What there is in dB by source: `usdr`, `csdr`, and with `frames` their medians `isr`, `sir` and `sar`."""
+        measures = {"usdr": self.usdr, "csdr": self.csdr}
+        if self.frames is not None:
+            measures |= {name: nanmedian(getattr(self.frames, name)) for name in PROJECTIONS}
+        return measures
 
 
 def score_track(
@@ -88,10 +88,8 @@ def score_track(
         energies += confusion(stft(reference, n_fft, hop), stft(estimate, n_fft, hop)).cpu()
     frames = None
     if all_measures:
-        from unetsep.metrics.bsseval import bss_eval
-
         frames = bss_eval(references.transpose(1, 2), estimates.transpose(1, 2), window=sample_rate, hop=sample_rate)
-        frames = type(frames)(*(values.cpu() for values in frames))
+        frames = BSSEval(*(values.cpu() for values in frames))
     sdr = frames.sdr if frames is not None else frame_sdr(references, estimates, sample_rate, sample_rate).cpu()
     return TrackScores(
         usdr=usdr(references, estimates).cpu(),
@@ -118,13 +116,10 @@ def summarise(tracks: Sequence[TrackScores], sources: Sequence[str]) -> dict[str
     """
     if not tracks:
         raise ValueError("there are no tracks to summarise")
-    whole = torch.stack([track.usdr for track in tracks])
-    medians = {"csdr": [track.csdr for track in tracks]}
-    if all(track.frames is not None for track in tracks):
-        medians |= {name: [track.projections[name] for track in tracks] for name in PROJECTIONS}
-    by_source = {"usdr": whole.nanmean(0)}
-    for name, rows in medians.items():
-        by_track = torch.stack(rows, dim=1)
+    by_source = {"usdr": torch.stack([track.usdr for track in tracks]).nanmean(0)}
+    complete = all(track.frames is not None for track in tracks)
+    for name in ("csdr", *(PROJECTIONS if complete else ())):
+        by_track = torch.stack([track.measures[name] for track in tracks], dim=1)
         by_source[name] = nanmedian(by_track.where(by_track.isfinite(), torch.nan))
     scores: dict[str, float] = {"loss": sum(track.loss for track in tracks) / len(tracks)}
     for name, values in by_source.items():
