@@ -133,3 +133,34 @@ def test_the_bar_on_a_terminal_is_tidy(config, monkeypatch):
     drawn = terminal.getvalue()
     assert " ," not in drawn
     assert re.search(r"epoch 1/1 \S.* 2/3, loss \d\.\d{4}  \d\d:\d\d", drawn)
+
+
+def test_the_scores_of_every_track_lie_beside_the_numbers_of_each_validation(config, tmp_path):
+    command = UnetsepCLI(args=config, run=False)
+    best = command.fit()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "tracks.jsonl").read_text().splitlines()]
+    assert [(line["stage"], line["epoch"], line["step"]) for line in lines] == [
+        ("val", 0, 3),
+        ("val", 1, 6),
+        ("val", 2, 9),
+    ]
+    tracks = lines[best["epoch"]]["tracks"]
+    assert set(tracks) == {"four", "five"}
+    assert tracks["five"]["usdr"]["other"] is None  # it has none
+    vocals = sum(track["usdr"]["vocals"] for track in tracks.values()) / 2
+    assert vocals == pytest.approx(best["val/usdr/vocals"], abs=1e-5)
+    assert not any("isr" in name for name in best)  # a validation is fast
+
+
+def test_a_test_takes_all_measures_and_leaves_the_training_records_alone(config, tmp_path):
+    command = UnetsepCLI(args=config, run=False)
+    command.fit()
+    logged = (tmp_path / "run" / "tracks.jsonl").read_text()
+    scores = UnetsepCLI(args=config, run=False).test()
+    for measure in ("usdr", "csdr", "isr", "sir", "sar"):
+        stems = [scores[f"test/{measure}/{source}"] for source in ("vocals", "drums", "bass", "other")]
+        assert scores[f"test/{measure}"] == pytest.approx(sum(stems) / 4, abs=1e-4)
+    assert (tmp_path / "run" / "tracks.jsonl").read_text() == logged
+    [line] = (tmp_path / "run" / "evaluated_tracks.jsonl").read_text().splitlines()
+    six = json.loads(line)["tracks"]["six"]
+    assert six["sir"]["bass"] == pytest.approx(scores["test/sir/bass"], abs=1e-4)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from unetsep.audio.files import InputError
+from unetsep.metrics.scores import TrackScores
 from unetsep.training.checkpoints import RunCheckpoint
 from unetsep.training.records import MetricsLog, check_wandb
 
@@ -71,3 +72,28 @@ def test_a_lost_best_checkpoint_is_written_again_whatever_its_score_was(tmp_path
     checkpoint = RunCheckpoint(tmp_path, "best", "val/usdr")
     checkpoint.load_state_dict({"best": 5.0})
     assert checkpoint.check_monitor_top_k(SimpleNamespace(), torch.tensor(1.0))
+
+
+def scored(usdr: float) -> TrackScores:
+    return TrackScores(
+        torch.tensor([usdr, math.nan]).double(), torch.tensor([1.0, math.inf]).double(), torch.eye(2).double(), 3, 0.5
+    )
+
+
+def test_every_validation_is_one_line_of_every_tracks_scores(tmp_path):
+    MetricsLog(tmp_path / "run").log_tracks("val", {"ä": scored(2.5)}, ("vocals", "bass"), step=7, epoch=2)
+    [line] = (tmp_path / "run" / "tracks.jsonl").read_text().splitlines()
+    tracks = {"ä": {"usdr": {"vocals": 2.5, "bass": None}, "csdr": {"vocals": 1.0, "bass": None}, "dropped_frames": 3}}
+    assert json.loads(line) == {"stage": "val", "step": 7, "epoch": 2, "tracks": tracks}
+
+
+def test_the_tracks_of_forgotten_epochs_are_forgotten_too_and_those_of_evaluations_lie_apart(tmp_path):
+    log = MetricsLog(tmp_path)
+    for epoch in range(3):
+        log.log_tracks("val", {"one": scored(epoch)}, ("vocals", "bass"), step=epoch, epoch=epoch)
+    with log.evaluating():
+        log.log_tracks("test", {"two": scored(9)}, ("vocals", "bass"), step=0, epoch=9)
+    log.forget_after(1)
+    assert [json.loads(line)["epoch"] for line in log.tracks_path.read_text().splitlines()] == [0, 1]
+    [line] = (tmp_path / "evaluated_tracks.jsonl").read_text().splitlines()
+    assert list(json.loads(line)["tracks"]) == ["two"]

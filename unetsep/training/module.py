@@ -20,6 +20,7 @@ from unetsep.data import Batch
 from unetsep.metrics.scores import STRETCH_SECONDS, TrackScores, score_track, summarise
 from unetsep.model import Separator
 from unetsep.training.losses import LossFactory, SpectrogramL1
+from unetsep.training.records import MetricsLog
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[Any]], Optimizer]
 
@@ -133,8 +134,8 @@ class SeparationModule(LightningModule):
         return self._score(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Scores one track and returns its stems `(source, channel, sample)`."""
-        return self._score(batch)
+        """Scores one track in all measures and returns its stems `(source, channel, sample)`."""
+        return self._score(batch, all_measures=True)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Separates one track: `(source, channel, sample)`."""
@@ -179,15 +180,16 @@ class SeparationModule(LightningModule):
     def _separate(self, mixture: Tensor) -> Tensor:
         return overlap_add(self.separator, mixture, self.segment, self.overlap)
 
-    def _score(self, batch: Batch) -> Tensor:
+    def _score(self, batch: Batch, *, all_measures: bool = False) -> Tensor:
         [stems] = batch.stems
         estimates = self._separate(stems.sum(0))
         loss = self._whole_loss(estimates, stems)
         self._check_finite(loss, batch)
         # MPS has no float64, which the scores are computed in
         on = "cpu" if stems.device.type == "mps" else stems.device
-        scores = score_track(stems.to(on), estimates.to(on), self.separator.sample_rate, float(loss))
-        self._scored[batch.tracks[0]] = scores
+        self._scored[batch.tracks[0]] = score_track(
+            stems.to(on), estimates.to(on), self.separator.sample_rate, float(loss), all_measures=all_measures
+        )
         return estimates
 
     def _whole_loss(self, estimates: Tensor, stems: Tensor) -> Tensor:
@@ -218,3 +220,6 @@ class SeparationModule(LightningModule):
         if scored and not self.trainer.sanity_checking:
             summary = summarise(list(scored.values()), self.separator.sources)
             self.log_dict({f"{stage}/{name}": value for name, value in summary.items()})
+            for logger in self.trainer.loggers:
+                if isinstance(logger, MetricsLog):
+                    logger.log_tracks(stage, scored, self.separator.sources, self.global_step, self.current_epoch)

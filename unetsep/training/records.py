@@ -6,7 +6,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning_utilities.core.rank_zero import rank_zero_only
 
 from unetsep.audio.files import InputError, replacing
+from unetsep.metrics.scores import TrackScores
 
 WandbMode = Literal["offline", "online", "disabled"]
 
@@ -23,16 +24,19 @@ class MetricsLog(Logger):
     """The run's own record: one JSON object per logging call, flushed at once, so that a killed run loses nothing.
 
     Each line holds `step`, `epoch`, `time` (seconds since 1970) and the logged numbers; what is not finite is `null`.
+    Beside them lie the scores of every track, a line for each validation: runs are compared track by track.
 
     Args:
-        folder: of the run; the file is `metrics.jsonl`, which holds the training alone, and `evaluations.jsonl` beside
-            it, which holds what later scored its checkpoints: that says nothing of how the training went.
+        folder: of the run; the files are `metrics.jsonl` and `tracks.jsonl`, which hold the training alone, and
+            `evaluations.jsonl` and `evaluated_tracks.jsonl` beside them, which hold what later scored its checkpoints:
+            that says nothing of how the training went.
     """
 
     def __init__(self, folder: Path):
         super().__init__()
         self.path = folder / "metrics.jsonl"
-        self._written = self.path
+        self.tracks_path = folder / "tracks.jsonl"
+        self._evaluating = False
 
     @property
     def name(self) -> str:
@@ -51,12 +55,12 @@ class MetricsLog(Logger):
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Meanwhile lines go to `evaluations.jsonl`."""
-        self._written = self.path.with_name("evaluations.jsonl")
+        """Meanwhile lines go to `evaluations.jsonl` and `evaluated_tracks.jsonl`."""
+        self._evaluating = True
         try:
             yield
         finally:
-            self._written = self.path
+            self._evaluating = False
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | argparse.Namespace, *args: Any, **kwargs: Any) -> None:
@@ -67,19 +71,34 @@ class MetricsLog(Logger):
         """Adds a line."""
         numbers = {name: float(value) for name, value in metrics.items()}
         line: dict[str, Any] = {"step": step or 0, "epoch": int(numbers.pop("epoch", 0)), "time": round(time.time(), 3)}
-        line |= {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._written.open("a", encoding="utf-8") as file:  # closing flushes
-            file.write(json.dumps(line) + "\n")
+        _add(self._place(self.path, "evaluations.jsonl"), line | _finite(numbers))
+
+    @rank_zero_only
+    def log_tracks(
+        self, stage: str, scored: Mapping[str, TrackScores], sources: Sequence[str], step: int, epoch: int
+    ) -> None:
+        """Adds a line of every track's scores.
+
+        Args:
+            stage: `val` or `test`.
+            scored: scores by track.
+            sources: the stems' names, in the scores' order.
+            step: the optimizer's steps so far.
+            epoch: from 0 on.
+        """
+        tracks: dict[str, dict[str, Any]] = {}
+        for name, scores in scored.items():
+            tracks[name] = {
+                measure: _finite(dict(zip(sources, decibels.tolist(), strict=True)))
+                for measure, decibels in scores.measures.items()
+            }
+            tracks[name]["dropped_frames"] = scores.dropped_frames
+        line = {"stage": stage, "step": step, "epoch": epoch, "tracks": tracks}
+        _add(self._place(self.tracks_path, "evaluated_tracks.jsonl"), line)
 
     def lines(self) -> list[dict[str, Any]]:
         """What has been logged so far; a line that a killed run left unfinished is not there."""
-        found = []
-        if self.path.is_file():
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                with contextlib.suppress(json.JSONDecodeError):
-                    found.append(json.loads(line))
-        return found
+        return _lines(self.path)
 
     def best(self, monitor: str = "val/usdr") -> dict[str, Any]:
         """The line with the highest value of a measure: that of the best checkpoint; empty where there is none."""
@@ -88,9 +107,32 @@ class MetricsLog(Logger):
 
     def forget_after(self, epoch: int) -> None:
         """Drops the lines of later epochs: a run that goes on from its last checkpoint takes these again."""
-        kept = [json.dumps(line) + "\n" for line in self.lines() if line["epoch"] <= epoch]
-        with replacing(self.path) as unfinished:
-            unfinished.write_text("".join(kept), encoding="utf-8")
+        for path in (self.path, self.tracks_path):
+            kept = [json.dumps(line) + "\n" for line in _lines(path) if line["epoch"] <= epoch]
+            with replacing(path) as unfinished:
+                unfinished.write_text("".join(kept), encoding="utf-8")
+
+    def _place(self, path: Path, evaluated: str) -> Path:
+        return path.with_name(evaluated) if self._evaluating else path
+
+
+def _add(path: Path, line: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:  # closing flushes
+        file.write(json.dumps(line) + "\n")
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    found = []
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                found.append(json.loads(line))
+    return found
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 
 
 class WandbRun(WandbLogger):
