@@ -11,7 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import unetsep
 from unetsep.audio.files import InputError, replacing
 from unetsep.audio.pictures import source_colours
+from unetsep.evaluation.comparison import show
 from unetsep.report.answer import answer, reached_by_choice
+from unetsep.report.compare import differences_to_best, gains, scored_measure
 from unetsep.report.figure import axis_over, score_against_cost, sparkline
 from unetsep.report.measures import measure
 from unetsep.report.media import Excerpt, excerpts, linker
@@ -60,6 +62,7 @@ def write_report(run: Path, out: Path | None = None) -> Path:
         colours=colours,
         columns=columns,
         rows=[_row(sweep, trial, columns) for trial in sweep.ranked],
+        differences=_differences(sweep),
         choices=_choice_bars(sweep),
         entries=[_entry(sweep, trial, columns, list(colours), link) for trial in sweep.front],
         rest=[(trial, choices(sweep, trial)) for trial in sweep.rest],
@@ -91,6 +94,21 @@ def _row(run: Run, trial: Trial, columns: list[Column]) -> dict[str, Any]:
         "on_front": trial.number in {best.number for best in run.front},
         "cells": [{"text": text, "value": repr(value) if math.isfinite(value) else ""} for text, value in values],
         "choices": choices(run, trial),
+    }
+
+
+def _differences(run: Run) -> dict[str, Any] | None:
+    """The trials on the front less the best one, as far as there are scores of the same tracks."""
+    if not (compared := differences_to_best(run)):
+        return None
+    name = scored_measure(run)
+    return {
+        "measure": measure(f"val/{name}"),
+        "tracks": compared[0][1].tracks,
+        "rows": [
+            (trial, {stem: (show(gain), gain.clear) for stem, gain in gains(comparison, name).items()})
+            for trial, comparison in compared
+        ],
     }
 
 

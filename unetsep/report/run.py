@@ -1,7 +1,7 @@
 """A sweep's folder, read: its question, its objectives, its floor, and what became of every trial.
 
-Only files are read (`sweep.yaml`, `floor.json`, and each trial's `result.json` and `metrics.jsonl`), so a report can be
-written while the sweep is still running, on another machine, and from a copy.
+Only files are read (`sweep.yaml`, `floor.json`, and each trial's `result.json`, `metrics.jsonl` and `tracks.jsonl`),
+so a report can be written while the sweep is still running, on another machine, and from a copy.
 """
 
 import json
@@ -48,7 +48,7 @@ class Trial:
     def curve(self, key: str) -> list[tuple[float, float]]:
         """The pairs (epoch, value) that the trial logged of `key`, in the order of logging."""
         points = []
-        for row, line in enumerate(_lines(self.folder / "metrics.jsonl")):
+        for row, line in enumerate(json_lines(self.folder / "metrics.jsonl")):
             value = _number(line.get(key))
             if math.isfinite(value):
                 points.append((_number(line.get("epoch", row)), value))
@@ -173,7 +173,7 @@ def _read_trial(folder: Path) -> Trial:
     number = int(folder.name)
     if not (folder / "result.json").is_file():
         epochs = [
-            epoch for line in _lines(folder / "metrics.jsonl") if math.isfinite(epoch := _number(line.get("epoch")))
+            epoch for line in json_lines(folder / "metrics.jsonl") if math.isfinite(epoch := _number(line.get("epoch")))
         ]
         reason = f"logged up to epoch {max(epochs):.0f}" if epochs else "nothing logged yet"
         return Trial(number, folder, "unfinished", reason)
@@ -205,7 +205,7 @@ def _mapping(path: Path) -> dict[str, Any]:
     return content
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def json_lines(path: Path) -> list[dict[str, Any]]:
     """The rows of a log that may be growing: a half-written last line is left out."""
     rows = []
     if path.is_file():
