@@ -245,6 +245,8 @@ def test_two_processes_train_one_run_and_end(config, tmp_path):
     more = [*arguments, "--resume=true", "--trainer.max_epochs=3"]
     subprocess.run(more, capture_output=True, timeout=240, check=True)
     assert [line["epoch"] for line in lines(run) if "val/usdr" in line] == [0, 1, 2]
+    tracks = [json.loads(line)["tracks"] for line in (run / "tracks.jsonl").read_text().splitlines()]
+    assert [sorted(names) for names in tracks] == [["five", "four"]] * 3  # each process scored one
 
 
 @pytest.mark.slow

@@ -164,3 +164,16 @@ def test_a_test_takes_all_measures_and_leaves_the_training_records_alone(config,
     [line] = (tmp_path / "run" / "evaluated_tracks.jsonl").read_text().splitlines()
     six = json.loads(line)["tracks"]["six"]
     assert six["sir"]["bass"] == pytest.approx(scores["test/sir/bass"], abs=1e-4)
+
+
+def test_a_run_that_stopped_and_went_on_has_the_same_scores_by_track_each_once(config, tmp_path):
+    config["model"]["schedule"] = "constant"  # which does not depend on where a training is to end
+    UnetsepCLI(args=config, run=False).fit()
+    stopped = {**config, "out": str(tmp_path / "stopped")}
+    UnetsepCLI(args={**stopped, "trainer": {**config["trainer"], "max_epochs": 2}}, run=False).fit()
+    with (tmp_path / "stopped" / "tracks.jsonl").open("a") as file:  # as if it had been killed after a validation
+        file.write('{"stage": "val", "step": 9, "epoch": 2, "tracks": {}}\n{"stage"')
+    UnetsepCLI(args={**stopped, "resume": True}, run=False).fit()
+    one, other = ((tmp_path / run / "tracks.jsonl").read_text() for run in ("run", "stopped"))
+    assert [json.loads(line)["epoch"] for line in other.splitlines()] == [0, 1, 2]
+    assert one == other
