@@ -8,6 +8,8 @@ All take the stems `(source, channel, sample)` of one track, whose sum is the mi
 shape. They work through the track in stretches, so that a song's spectra never exist at once.
 """
 
+from functools import reduce
+
 import torch
 from jaxtyping import Complex128, Float
 from torch import Tensor
@@ -124,7 +126,8 @@ def _spatial_covariances(
         exact = spectra.to(torch.complex128)
         return torch.einsum("jcfn,jdfn->jfcd", exact, exact.conj())
 
-    total = torch.stack([products(spectra) for spectra in spectra_in_stretches(stems, n_fft, hop)]).sum(dim=0)
+    # Added in place: small results that stay, between large ones that go, would fragment the memory by gigabytes.
+    total = reduce(Tensor.add_, map(products, spectra_in_stretches(stems, n_fft, hop)))
     power = total.diagonal(dim1=-2, dim2=-1).real.mean(dim=-1)[..., None, None]
     identity = torch.eye(stems.shape[1], dtype=total.dtype, device=stems.device)
     # An absent stem has no power: any covariance will do, its share of every bin is zero.
