@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from torch import Tensor
 
 from unetsep.audio.files import InputError, audio_info
@@ -51,7 +52,7 @@ def score_tracks(
         for number, track in enumerate(left):
 
             def show(share: float, whole: float, number: int = number) -> None:
-                bar.update(task, completed=number + share / whole)
+                bar.update(task, completed=number + share / whole / 2)  # the other half is the scoring
 
             bar.update(task, description=track.name, completed=number)
             references, rate = track.read(), _rate(track)
@@ -83,7 +84,9 @@ def _rate(track: Track) -> int:
 
 @contextmanager
 def _bar(console: Console) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # songs have long names, and the others keep their widths
+    name, line = TextColumn("{task.description}", markup=False, table_column=rest), BarColumn(bar_width=12)
+    columns = (name, line, MofNCompleteColumn(), TimeRemainingColumn())
     live = console.is_terminal  # elsewhere a bar that is taken away again leaves an empty line
-    with Progress(*columns, console=console, transient=True, disable=not live) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not live, expand=True) as bar:
         yield bar
