@@ -90,8 +90,10 @@ def test_every_measure_of_every_frame_is_musevals(case):
 @pytest.mark.parametrize("group", [1, 2000])
 @pytest.mark.parametrize("bins", [1, 64])
 def test_how_a_track_is_cut_for_the_memory_does_not_matter(block, group, bins, monkeypatch):
-    for name, value in (("_BLOCK", block), ("_GROUP", group), ("_BINS", bins)):
-        monkeypatch.setattr(f"unetsep.metrics.bsseval.{name}", value)
+    monkeypatch.setattr("unetsep.metrics.filters.BLOCK", block)
+    for module in ("filters", "bsseval"):
+        monkeypatch.setattr(f"unetsep.metrics.{module}.GROUP", group)
+        monkeypatch.setattr(f"unetsep.metrics.{module}.BINS", bins)
     references, estimates = sound(2, 2, 1100)
     references[0, 330:470] = 0
     assert_agrees_with_museval(references, estimates, 110, 77, 16)

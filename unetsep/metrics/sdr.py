@@ -166,10 +166,10 @@ def silent_throughout(waveforms: Tensor) -> Tensor:
     return torch.stack([_silent(block) for block in waveforms.split(BLOCK, dim=-1)]).all(dim=0)
 
 
-def check_alike(references: Tensor, estimates: Tensor) -> None:
+def check_alike(references: Tensor, estimates: Tensor, axes: str = "source, channel, sample") -> None:
     """Refuses what cannot be compared; a single reference would otherwise broadcast over all estimates."""
     if references.shape != estimates.shape or references.ndim != 3 or references.numel() == 0:
         raise InputError(
             f"references have the shape {tuple(references.shape)}, estimates {tuple(estimates.shape)}; "
-            "both must be (source, channel, sample) of the same sizes, with at least one sample"
+            f"both must be ({axes}) of the same sizes, with at least one sample"
         )
