@@ -13,7 +13,9 @@ from torch import Tensor
 
 from unetsep.evaluation.records import MEASURES
 
-TOLERANCE_DB = 1e-6
+# museval's own numbers move by up to 1e-6 dB when it is given the stems in another order or three times as loud, where
+# stems end at 16 kHz, as AAC leaves them, and estimates do not: the filters are then hardly determined.
+TOLERANCE_DB = 1e-5
 """A larger difference to museval is a bug here or there."""
 
 # Of an error 1e-10 times as strong as what it is compared with, only rounding is left that differs from one way to
@@ -84,7 +86,7 @@ def verify(
 def described(difference: Difference, tracks: int) -> str:
     """The result as a line."""
     nan = "the same frames are NaN" if difference.nan_frames_agree else "OTHER FRAMES ARE NaN"
-    where = f" ({difference.where})" if difference.decibels > TOLERANCE_DB else ""
+    where = f" ({difference.where})" if difference.where else ""
     verdict = "" if difference.agrees else ": THIS IS NOT MUSEVAL'S RESULT"
     return (
         f"museval {version('museval')} on {tracks} track{'s' * (tracks != 1)}: largest difference"
