@@ -58,13 +58,13 @@ def test_the_period_of_clicks_is_divided_by_the_tempo_whatever_the_pitch(pitch, 
 
 
 def test_high_tones_keep_their_purity_over_many_seconds():
-    """Phases summed with all their turns lose it: float32 holds 20 s of a high tone to a tenth of a radian only."""
+    """Phases summed with all their turns lose it: after 20 s float32 holds those of a high tone to 0.03 only."""
     sound = stretch(tone(3456.7, 23 * RATE), 20 * RATE, 1.0, 1.1, WINDOW)[RATE:-RATE].double()
     window = torch.hann_window(len(sound), dtype=torch.float64)
     power = torch.fft.rfft(sound * window).abs().square()
     peak = int(power.argmax())
     beside = power.sum() - power[peak - 20 : peak + 21].sum()
-    assert 10 * math.log10(float(beside / power.sum())) < -50
+    assert 10 * math.log10(float(beside / power.sum())) < -75
 
 
 def test_neither_pitch_nor_tempo_changed_is_the_sound_itself():
