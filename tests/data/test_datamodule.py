@@ -1,17 +1,23 @@
 import contextlib
-import pickle
+import multiprocessing
+import os
+import re
+import signal
 import warnings
 
 import numpy as np
 import pytest
-import soundfile
 import torch
+import yaml
 from lightning import LightningModule, Trainer
+from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch.utils.data._utils.pin_memory import pin_memory
 
+from unetsep.__main__ import main as unetsep
 from unetsep.audio.files import InputError
 from unetsep.data import Batch, Remix, StemsDataModule
-from unetsep.data.chunks import ChunkLoader, ChunkSampler, collate
+from unetsep.training.module import SeparationModule
 
 
 def module(root, **settings):
@@ -41,101 +47,6 @@ def test_training_batches_have_the_shape_and_number_asked_for(small_set):
         assert batch.stems.shape == (2, 4, 2, 1600)
         assert batch.stems.dtype == torch.float32
         assert set(batch.tracks) <= {"a", "b", "c"}
-
-
-def test_a_chunk_is_cut_from_its_track_with_all_stems_in_step(small_set):
-    data = module(small_set)
-    whole = {track.name: track.chunk() for track in data.tracks("train")}
-    for batch in epochs(data.train_dataloader(), 0):
-        for stems, name in zip(batch.stems, batch.tracks, strict=True):
-            windows = whole[name].unfold(2, 800, 1)  # (source, channel, start, sample)
-            assert (windows.movedim(2, 0) == stems).all(dim=(1, 2, 3)).sum() == 1
-
-
-def test_one_seed_draws_the_same_chunks_and_another_seed_others(small_set):
-    first = epochs(module(small_set, seed=3).train_dataloader(), 0, 1)
-    assert same(first, epochs(module(small_set, seed=3).train_dataloader(), 0, 1))
-    assert {batch.stems.sum() for batch in first}.isdisjoint(
-        {batch.stems.sum() for batch in epochs(module(small_set, seed=4).train_dataloader(), 0, 1)}
-    )
-
-
-def test_no_two_epochs_are_alike_and_any_epoch_can_be_drawn_first(small_set):
-    loader = module(small_set).train_dataloader()
-    in_order = epochs(loader, 0, 1, 2)
-    assert len({float(batch.stems.sum()) for batch in in_order}) == 9
-    assert same(in_order[6:], epochs(module(small_set).train_dataloader(), 2))
-
-
-def test_persistent_workers_draw_what_the_training_process_draws(small_set):
-    alone = epochs(module(small_set).train_dataloader(), 0, 1)
-    loader = module(small_set, workers=2).train_dataloader()
-    assert loader.persistent_workers
-    assert same(alone, epochs(loader, 0, 1))
-
-
-def test_chunks_survive_the_journey_to_a_spawned_worker(small_set):
-    chunks = module(small_set).train_dataloader().dataset
-    chunks[0, 0]  # the memory map is open now
-    content = pickle.dumps((chunks, collate))
-    assert len(content) < 10_000
-    received, _ = pickle.loads(content)
-    for number in range(4):
-        assert torch.equal(received[1, number][0], chunks[1, number][0])
-
-
-@pytest.mark.slow
-def test_spawned_workers_draw_what_the_training_process_draws(small_set):
-    data = module(small_set)
-    chunks = data.train_dataloader().dataset
-    spawned = ChunkLoader(
-        chunks,
-        batch_size=2,
-        sampler=ChunkSampler(chunks, 2),
-        num_workers=2,
-        collate_fn=collate,
-        multiprocessing_context="spawn",
-    )
-    assert same(epochs(data.train_dataloader(), 1), epochs(spawned, 1))
-
-
-def test_chunks_of_a_longer_track_are_drawn_more_often(tmp_path, write_track):
-    for name, samples in (("a", 1800), ("b", 4800), ("c", 900)):
-        write_track(tmp_path / "train" / name, samples=samples)
-    data = module(tmp_path, batch_size=50, batches_per_epoch=40, valid_tracks=["c"])
-    names = [name for batch in epochs(data.train_dataloader(), 0) for name in batch.tracks]
-    assert names.count("b") / len(names) == pytest.approx(4001 / (4001 + 1001), abs=0.03)
-
-
-def test_silent_chunks_are_drawn_again(tmp_path, write_track):
-    for name in ("a", "b"):
-        write_track(tmp_path / "train" / name, samples=8000)
-    for stem in (tmp_path / "train" / "a").iterdir():
-        sound, rate = soundfile.read(stem)
-        sound[:6000] = 0  # three quarters
-        soundfile.write(stem, sound, rate)
-    (batch,) = epochs(module(tmp_path, batch_size=200, batches_per_epoch=1).train_dataloader(), 0)
-    levels_db = 10 * torch.log10(batch.stems.sum(dim=1).square().mean(dim=(1, 2)) + 1e-12)
-    assert set(batch.tracks) == {"a"}
-    assert (levels_db > -60).float().mean() > 0.9  # without the rule, less than a third
-
-
-def test_a_track_that_is_silent_throughout_is_still_drawn_after_ten_attempts(tmp_path, write_track):
-    for name in ("a", "b"):
-        write_track(tmp_path / "train" / name)
-    for stem in (tmp_path / "train" / "a").iterdir():
-        soundfile.write(stem, np.zeros((4000, 2)), 8000)
-    assert epochs(module(tmp_path).train_dataloader(), 0)[0].stems.abs().max() == 0
-
-
-def test_a_track_shorter_than_a_chunk_is_followed_by_silence(small_set):
-    data = module(small_set, segment_seconds=2.0)
-    whole = {track.name: track.chunk() for track in data.tracks("train")}
-    for batch in epochs(data.train_dataloader(), 0):
-        for stems, name in zip(batch.stems, batch.tracks, strict=True):
-            length = whole[name].shape[-1]
-            assert torch.equal(stems[..., :length], whole[name])
-            assert stems[..., length:].abs().max() == 0
 
 
 def test_validation_and_test_read_whole_tracks_in_name_order(small_set):
@@ -170,18 +81,12 @@ def test_setup_decodes_only_what_its_stage_needs(small_set, tmp_path):
         ({"batch_size": 0}, "batch_size is 0: it must be at least 1"),
         ({"workers": -1}, "workers is -1"),
         ({"segment_seconds": 0.0}, r"segment_seconds is 0\.0"),
+        ({"cache_dtype": "int8"}, "cache_dtype is 'int8': use int16 or float16"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(small_set, settings, message):
     with pytest.raises(InputError, match=message):
         module(small_set, **settings)
-
-
-def test_two_devices_share_the_chunks_of_a_batch_number(small_set):
-    chunks = module(small_set).train_dataloader().dataset
-    numbers = [list(ChunkSampler(chunks, 2, replicas=2, rank=rank)) for rank in (0, 1)]
-    assert numbers[0] == [(0, 0), (0, 1), (0, 4), (0, 5), (0, 8), (0, 9)]
-    assert sorted(numbers[0] + numbers[1]) == [(0, number) for number in range(12)]
 
 
 class Recorder(LightningModule):
@@ -283,3 +188,74 @@ def test_overfitting_on_purpose_repeats_the_same_chunks_every_epoch(small_set, t
         seen = fit(module(small_set), tmp_path, overfit_batches=2)
     assert len(seen) == 6
     assert all(torch.equal(seen[0][3], step[3]) for step in seen[2::2])
+
+
+def test_a_loading_process_that_is_killed_ends_the_training_in_one_line(config, tmp_path, monkeypatch, capsys):
+    def training_step(module, batch, batch_idx):
+        for process in multiprocessing.active_children():
+            os.kill(process.pid, signal.SIGKILL)
+        return module.separator(batch.stems.sum(1)).sum()
+
+    monkeypatch.setattr(SeparationModule, "training_step", training_step)
+    config["data"] |= {"workers": 1, "batches_per_epoch": 50}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    assert unetsep(["fit", f"--config={path}"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"unetsep: a process that loads training chunks is gone .*: go on with --resume true.*", line)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_cached_track_that_is_cut_ends_the_training_in_one_line(small_set, tmp_path, workers):
+    data = module(small_set, workers=workers)
+    for track in data.tracks("train"):
+        track.path.write_bytes(track.path.read_bytes()[:-2])
+    with pytest.raises(InputError, match=r"^the cached track .* is truncated: .*: start again, and it is") as error:
+        fit(data, tmp_path / "run")
+    assert "\n" not in str(error.value)
+
+
+def test_a_stem_that_vanishes_during_a_training_does_not_disturb_it(small_set):
+    data = module(small_set)
+    whole = epochs(data.train_dataloader(), 0, 1)
+    loader = data.train_dataloader()
+    first = epochs(loader, 0)
+    for stem in small_set.glob("*/*/drums.wav"):
+        stem.unlink()
+    assert same(first + epochs(loader, 1), whole)
+
+
+def test_unreadable_tracks_are_told_when_the_others_are_in_the_cache(small_set):
+    (small_set / "train" / "a" / "drums.wav").write_bytes(b"no sound")
+    with pytest.raises(InputError, match=r"train/a/drums\.wav"):
+        module(small_set).setup("fit")
+    assert len(list((small_set / ".unetsep").iterdir())) == 2
+
+
+def test_the_samples_are_kept_in_the_type_asked_for(small_set):
+    for cache_dtype in ("int16", "float16"):
+        tracks = module(small_set, cache_dtype=cache_dtype).tracks("train")
+        assert all(track.path.name.endswith(f"{cache_dtype}.stems") for track in tracks)
+
+
+def test_a_batch_is_pinned_and_moved_as_what_it_is(small_set, monkeypatch):
+    (batch,) = module(small_set, batches_per_epoch=1).train_dataloader()
+    moved = move_data_to_device(batch, torch.device("meta"))
+    assert isinstance(moved, Batch)
+    assert moved.stems.is_meta
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, *_: pinned.append(tensor) or tensor)
+    assert isinstance(pin_memory(batch), Batch)
+    assert pinned == [batch.stems]
+    for there in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        data = module(small_set)
+        assert data.train_dataloader().pin_memory == data.val_dataloader().pin_memory == there
+
+
+def test_where_songs_are_stretched_longer_chunks_are_cut_for_it(small_set, tmp_path):
+    remix = Remix(tempo=1.0, stretch_window=256)
+    data = module(small_set, remix=remix)
+    assert next(iter(data.train_dataloader())).stems.shape[-1] == remix.needs(800) > 800
+    assert {step[3].shape[-1] for step in fit(data, tmp_path / "run")} == {800}

@@ -8,14 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_collate
 
 from unetsep.data.cache import CachedTrack
-
-_SILENCE = 1e-6  # mean square of the mixture: -60 dB below full scale
-_DRAWS = 10
 
 
 class Batch(NamedTuple):
@@ -31,10 +28,11 @@ class Batch(NamedTuple):
 
 
 class Chunks(Dataset[tuple[Tensor, str]]):
-    """Random chunks of tracks, every possible chunk of every track being equally likely.
+    """Random chunks of tracks: every track is equally likely, then every chunk of it.
 
-    A chunk whose mixture lies below -60 dB of full scale (mean square) teaches nothing: it is drawn again, up to ten
-    times in all. Tracks shorter than a chunk are followed by silence.
+    Chunks that are silent from end to end teach nothing and are never drawn: those that lie within one silence of the
+    mixture, as `CachedTrack.silent` lists them. A track without any other chunk is not drawn either, unless all are
+    like that. Tracks shorter than a chunk are followed by silence.
 
     Args:
         tracks: to cut from.
@@ -44,11 +42,11 @@ class Chunks(Dataset[tuple[Tensor, str]]):
     """
 
     def __init__(self, tracks: Sequence[CachedTrack], length: int, seed: int, per_epoch: int) -> None:
-        self.tracks = list(tracks)
         self.length = length
         self.seed = seed
         self.per_epoch = per_epoch
-        self._ends = np.cumsum([max(1, track.samples - length + 1) for track in self.tracks])
+        heard = [(track, starts) for track in tracks if len(starts := _starts(track, length))]
+        self._places = heard or [(track, np.array([[0, _last_start(track, length) + 1]])) for track in tracks]
 
     def __len__(self) -> int:
         return self.per_epoch
@@ -57,14 +55,25 @@ class Chunks(Dataset[tuple[Tensor, str]]):
         """The chunk (epoch, number); a bare number means epoch 0, as under Lightning's `overfit_batches`."""
         epoch, number = index if isinstance(index, tuple) else (0, index)
         random = np.random.default_rng([self.seed, epoch, number])
-        for _ in range(_DRAWS):
-            place = int(random.integers(self._ends[-1]))
-            which = int(np.searchsorted(self._ends, place, side="right"))
-            start = place - (int(self._ends[which - 1]) if which else 0)
-            stems = self.tracks[which].chunk(start, self.length)
-            if float(stems.sum(dim=0).square().mean()) > _SILENCE:
-                break
-        return stems, self.tracks[which].name
+        track, starts = self._places[random.integers(len(self._places))]
+        counts = np.cumsum(starts[:, 1] - starts[:, 0])
+        place = random.integers(counts[-1])
+        stretch = np.searchsorted(counts, place, side="right")
+        start = int(starts[stretch, 1] - (counts[stretch] - place))
+        return track.chunk(start, self.length), track.name
+
+
+def _last_start(track: CachedTrack, length: int) -> int:
+    return max(0, track.samples - length)
+
+
+def _starts(track: CachedTrack, length: int) -> npt.NDArray[np.int64]:
+    """Where chunks may start that are not silent throughout: (stretch, 2), the first start and the end of each."""
+    heard = min(length, track.samples)  # of a chunk; what follows the track's end is no silence of it
+    silences = [(start, end - heard + 1) for start, end in track.silent if end - start >= heard]
+    edges = [0, *(edge for silence in silences for edge in silence), _last_start(track, length) + 1]
+    stretches = np.array(edges, dtype=np.int64).reshape(-1, 2)
+    return stretches[stretches[:, 0] < stretches[:, 1]]
 
 
 class WholeTracks(Dataset[tuple[Tensor, str]]):
@@ -137,4 +146,4 @@ class ChunkLoader(DataLoader[tuple[Tensor, str]]):
 def collate(items: list[tuple[Tensor, str]]) -> Batch:
     """Items of a data set as a batch."""
     stems, names = zip(*items, strict=True)
-    return Batch(torch.stack(stems), list(names))
+    return Batch(default_collate(list(stems)), list(names))  # which, in a worker, fills shared memory at once

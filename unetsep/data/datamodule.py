@@ -1,21 +1,21 @@
 """The data of an experiment as Lightning takes it: random chunks to train on, whole tracks to judge by."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from unetsep.audio.files import InputError
 from unetsep.data.cache import CachedTrack, cache_folder
 from unetsep.data.chunks import Batch, ChunkLoader, Chunks, ChunkSampler, WholeTracks, collate
+from unetsep.data.decoding import decode, refuse
 from unetsep.data.musdb18 import download_preview
 from unetsep.data.remix import Remix
+from unetsep.data.store import CacheType
 from unetsep.data.track import SOURCES
 from unetsep.data.tracks import find_tracks
 
@@ -26,8 +26,8 @@ class StemsDataModule(LightningDataModule):
     """Stems of MUSDB18, MUSDB18-HQ or any folder of tracks, decoded once and then read chunk by chunk.
 
     Training batches are random chunks: chunk `i` of epoch `e` depends on (seed, e, i) alone, neither on the number of
-    workers nor on an interruption. Silent chunks are drawn again (see `Chunks`). Validation, test and prediction read
-    whole tracks, one per batch, in name order; prediction takes the test tracks.
+    workers nor on an interruption. Every track is equally likely, and silence is avoided (see `Chunks`). Validation,
+    test and prediction read whole tracks, one per batch, in name order; prediction takes the test tracks.
 
     Args:
         root: folder of the data set, with `train`, `test` and perhaps `valid` in it (see `find_tracks`): each holds
@@ -45,6 +45,7 @@ class StemsDataModule(LightningDataModule):
         download_preview: fetch the 7-second excerpts of MUSDB18 into `root` first, if it is empty.
         cache: folder of the decoded tracks; None takes `<root>/.unetsep`, or the user's cache folder where `root`
             cannot be written to.
+        cache_dtype: of the decoded samples: "int16" keeps 16-bit files exactly, "float16" keeps 11 bits at any level.
 
     Raises:
         InputError: if a number is out of its range; later, if the tracks are not as they should be.
@@ -65,6 +66,7 @@ class StemsDataModule(LightningDataModule):
         valid_tracks: list[str] | None = None,
         download_preview: bool = False,
         cache: Path | None = None,
+        cache_dtype: CacheType = "int16",
     ) -> None:
         super().__init__()
         at_least_one = {"sample_rate": sample_rate, "batch_size": batch_size, "batches_per_epoch": batches_per_epoch}
@@ -75,11 +77,14 @@ class StemsDataModule(LightningDataModule):
             raise InputError(f"workers is {workers} and seed is {seed}: neither may be negative")
         if round(segment_seconds * sample_rate) < 1:
             raise InputError(f"segment_seconds is {segment_seconds}: a chunk needs at least one sample, say 6.0")
+        if cache_dtype not in get_args(CacheType):
+            raise InputError(f"cache_dtype is {cache_dtype!r}: use {' or '.join(get_args(CacheType))}")
         self.root = Path(root)
         self.sources = tuple(sources)
         self.sample_rate = sample_rate
         self.audio_channels = audio_channels
         self.segment_seconds = segment_seconds
+        self._length = round(segment_seconds * sample_rate)
         self.batch_size = batch_size
         self.batches_per_epoch = batches_per_epoch
         self.workers = workers
@@ -88,6 +93,7 @@ class StemsDataModule(LightningDataModule):
         self.valid_tracks = valid_tracks
         self.download_preview = download_preview
         self.cache = cache
+        self.cache_dtype: CacheType = cache_dtype
         self._tracks: dict[str, list[CachedTrack]] = {}
 
     def prepare_data(self) -> None:
@@ -108,22 +114,20 @@ class StemsDataModule(LightningDataModule):
         """The tracks of a split (train, valid or test) in name order, decoded on first use.
 
         Raises:
-            InputError: if there are none, or one of them cannot be read.
+            InputError: if there are none, or some cannot be read; the others are in the cache by then.
         """
         if split not in self._tracks:
             found = find_tracks(self.root, split, self.sources, self.valid_tracks)
-            folder = self.cache or cache_folder(self.root)
-            opened = partial(
-                CachedTrack, folder=Path(folder), sample_rate=self.sample_rate, channels=self.audio_channels
-            )
-            # The bar is for the first time, when a large data set takes minutes: it stays away if nothing takes long.
-            bar = tqdm(found, f"decoding {split}", leave=False, delay=2.0, disable=None)
-            self._tracks[split] = [opened(track) for track in bar]
+            folder = Path(self.cache or cache_folder(self.root))
+            kind = (self.sample_rate, self.audio_channels, self.cache_dtype)
+            cached, problems = decode(found, folder, *kind, what=f"decoding {split}")
+            refuse(problems)
+            self._tracks[split] = cached
         return self._tracks[split]
 
     def train_dataloader(self) -> ChunkLoader:
         """Random chunks, in batches."""
-        length = round(self.segment_seconds * self.sample_rate)
+        length = self._length if self.remix is None else self.remix.needs(self._length)
         chunks = Chunks(self.tracks("train"), length, self.seed, self.batches_per_epoch * self.batch_size)
         replicas, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         return ChunkLoader(
@@ -156,7 +160,25 @@ class StemsDataModule(LightningDataModule):
         number = trainer.fit_loop.epoch_loop.batch_progress.current.ready  # counted up after the transfer
         key = np.random.SeedSequence([self.seed, trainer.current_epoch, number, trainer.global_rank])
         generator = torch.Generator().manual_seed(int(key.generate_state(1, np.uint64)[0] >> 1))
-        return Batch(self.remix(batch.stems, generator), batch.tracks)
+        return Batch(self.remix(batch.stems, generator, self._length), batch.tracks)
+
+    def on_exception(self, exception: BaseException) -> None:
+        """Says in one line what went wrong with a loading process: torch tells it with tracebacks, at any moment."""
+        text = str(exception)
+        if isinstance(exception, InputError):
+            exception.args = (text.rpartition("InputError: ")[2].strip(),)
+        elif isinstance(exception, RuntimeError) and text.startswith("DataLoader worker"):
+            exception.args = (
+                f"a process that loads training chunks is gone ({' '.join(text.split())}), killed perhaps for lack of"
+                f" memory: go on with --resume true and fewer than {self.workers} data.workers",
+            )
+            vars(exception)["exit_code"] = 2  # which the command line asks every error for
 
     def _whole(self, split: str) -> DataLoader[Any]:
-        return DataLoader(WholeTracks(self.tracks(split)), batch_size=1, shuffle=False, collate_fn=collate)
+        return DataLoader(
+            WholeTracks(self.tracks(split)),
+            batch_size=1,
+            shuffle=False,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+        )
