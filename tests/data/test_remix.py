@@ -157,11 +157,11 @@ def test_without_pitch_and_tempo_no_further_random_number_is_drawn():
 
 @pytest.mark.parametrize(
     ("settings", "samples"),
-    [({}, 1000), ({"pitch": 0.1}, 1000 + 197), ({"tempo": 0.1}, 1100 + 197)],
+    [({}, 1000), ({"pitch": 0.1}, 1000 + 149), ({"tempo": 0.1}, 1100 + 149)],
 )
 def test_longer_songs_are_needed_where_pitch_or_tempo_may_change(settings, samples):
     assert Remix(stretch_window=64, **settings).needs(1000) == samples
-    assert Remix(stretch_window=64, tempo_factor=(0.8, 0.9), **settings).needs(1000) <= 1000 + 197
+    assert Remix(stretch_window=64, tempo_factor=(0.8, 0.9), **settings).needs(1000) <= 1000 + 149
 
 
 def test_a_song_of_the_needed_length_is_not_cut_short_by_the_fastest_tempo():

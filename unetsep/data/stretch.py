@@ -39,7 +39,7 @@ def stretch(waveform: Tensor, length: int, pitch: float, tempo: float, window: i
     stretched_length = math.ceil(length * ratio)
     frames = frame_count(stretched_length, hop)
     rate = float(tempo / ratio)
-    read = math.ceil((frames - 1) * hop * rate) + 2 * window
+    read = math.ceil((frames - 1) * hop * rate) + 5 * hop  # two before the first centre, two after the last, and one
     waveform = waveform[..., :read]
     # The first frame's phases mark all that follow: the two that reach beyond the beginning must not be it.
     spectrum = stft(F.pad(waveform, (0, read - waveform.shape[-1])), window, hop)[..., 2:]
@@ -64,5 +64,5 @@ def samples_for(length: int, tempo: float, window: int) -> int:
         tempo: the fastest.
         window: of the vocoder in samples.
     """
-    # Two windows for the first and the last frames, and up to tempo / pitch hops of a quarter window for rounding up.
-    return math.ceil(length * tempo) + 3 * window + 5
+    # A hop is a quarter window: five for the first and the last frames, and up to tempo / pitch for rounding up.
+    return math.ceil(length * tempo) + 9 * window // 4 + 5
