@@ -8,7 +8,7 @@ from torch import Tensor
 # What is taken at a time: samples of one channel's frames or blocks, and frequencies, so few that the products of a
 # step stay in the processor's cache.
 GROUP = 1 << 19
-BLOCK = 1 << 14
+BLOCK = 45_000
 BINS = 1024
 
 # Below this share of a delayed channel's energy that the other ones do not explain, the filters count as undetermined.
@@ -33,17 +33,16 @@ def projection_filters(references: Tensor, estimates: Tensor, present: Tensor, t
     # museval's own: it shows in stems that hardly sound, and keeps a silent channel from dividing 0 by 0
     gram.view(rows * taps, -1).diagonal().add_(torch.finfo(torch.float64).eps)
     right = towards.transpose(1, 2)  # (channel, tap, estimated channel)
-    every = _solve(gram.view(rows * taps, -1), right.reshape(rows * taps, rows))
-    every = every.view(rows, taps, sources, channels).permute(2, 3, 0, 1)
-    if sources == 1:  # the same equations: no rounding may pass for interference
-        return every, every
     own = []
     for source in range(sources):
         mine = slice(source * channels, (source + 1) * channels)
         block, answer = gram[mine, :, mine], right[mine, :, mine]
-        solved = _solve(block.reshape(channels * taps, -1), answer.reshape(channels * taps, channels))
+        solved = _solve(block.reshape(channels * taps, -1).clone(), answer.reshape(channels * taps, channels))
         own.append(solved.view(channels, taps, channels).permute(2, 0, 1))
-    return torch.stack(own), every
+    if sources == 1:  # the same equations: no rounding may pass for interference
+        return torch.stack(own), torch.stack(own)
+    every = _solve(gram.view(rows * taps, -1), right.reshape(rows * taps, rows))
+    return torch.stack(own), every.view(rows, taps, sources, channels).permute(2, 3, 0, 1)
 
 
 def _correlations(references: Tensor, estimates: Tensor, present: Tensor, taps: int) -> Tensor:
@@ -79,30 +78,23 @@ def _correlations(references: Tensor, estimates: Tensor, present: Tensor, taps: 
 
 
 def _solve(gram: Tensor, right: Tensor) -> Tensor:
-    """Least-squares solution of `gram x = right`, where `gram` is symmetric and, up to rounding, not negative.
+    """Least-squares solution of `gram x = right`; `gram` is symmetric, up to rounding not negative, and written over.
 
-    Where it is singular, a little is added to its diagonal and the error of that is taken out again by refinement.
+    Where it is singular, a little is added to its diagonal. Refinement takes the error of that out again, and the
+    rounding where it is nearly so.
     """
     scale = gram.diagonal().rsqrt()
-    scaled = gram * scale * scale[:, None]
-    factor, info = torch.linalg.cholesky_ex(scaled)
-    determined = (info == 0) & (factor.diagonal().square().min() > _SINGULAR)
-    answer = right * scale[:, None]
-    if determined:
-        return torch.cholesky_solve(answer, factor) * scale[:, None]
-    ridge = _SINGULAR
-    factor, info = torch.linalg.cholesky_ex(_with_ridge(scaled, ridge))
-    while info != 0:
-        ridge *= 10
-        factor, info = torch.linalg.cholesky_ex(_with_ridge(scaled, ridge))
-    solution = torch.cholesky_solve(answer, factor)
-    for _ in range(4):
-        solution += torch.cholesky_solve(answer - scaled @ solution, factor)
+    gram.mul_(scale).mul_(scale[:, None])
+    right = right * scale[:, None]
+    factor, info = torch.linalg.cholesky_ex(gram)
+    ridge = 0.0
+    while info != 0 or (ridge == 0 and factor.diagonal().square().min() <= _SINGULAR):
+        ridge = 10 * ridge or _SINGULAR
+        factor, info = torch.linalg.cholesky_ex(gram + ridge * torch.eye(len(gram)).to(gram))
+    solution = torch.cholesky_solve(right, factor)
+    for _ in range(4 if ridge else 2):
+        solution += torch.cholesky_solve(right - gram @ solution, factor)
     return solution * scale[:, None]
-
-
-def _with_ridge(matrix: Tensor, ridge: float) -> Tensor:
-    return matrix + ridge * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
 
 
 def fast_length(minimum: int) -> int:
