@@ -169,8 +169,8 @@ class StemsDataModule(LightningDataModule):
             exception.args = (text.rpartition("InputError: ")[2].strip(),)
         elif isinstance(exception, RuntimeError) and text.startswith("DataLoader worker"):
             exception.args = (
-                f"a process that loads training chunks is gone ({' '.join(text.split())}), killed perhaps for lack of"
-                f" memory: go on with --resume true and fewer than {self.workers} data.workers",
+                f"a process that loads training chunks is gone ({' '.join(text.split())}), perhaps for lack of memory:"
+                f" go on with --resume true, and with a lower data.workers than {self.workers} if it happens again",
             )
             vars(exception)["exit_code"] = 2  # which the command line asks every error for
 

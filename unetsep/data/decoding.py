@@ -125,7 +125,7 @@ def cache_set(
         if split not in folders:
             raise InputError(f"{root} has no folder {split!r} with tracks: there is {', '.join(folders)}")
     cache = cache or cache_folder(root)
-    print(f"{'split':6}  tracks  minutes       MB  loudness of the mixture  already there")
+    title = "split   tracks  minutes       MB  loudness of the mixture  already there\n"
     problems = []
     for split in splits or folders:
         tracks = tracks_in(folders[split], split, sources)
@@ -133,7 +133,8 @@ def cache_set(
             problems.append(InputError(no_tracks(folders[split], sources)))
         cached, wrong = decode(tracks, cache, sample_rate, channels, dtype, workers=workers, what=f"decoding {split}")
         problems += wrong
-        print(_described(split, cached), flush=True)
+        print(title + _described(split, cached), flush=True)
+        title = ""
     print(f"\nin {cache}")
     refuse(problems)
 

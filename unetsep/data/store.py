@@ -43,8 +43,8 @@ def read_header(path: Path) -> dict[str, Any]:
         header: dict[str, Any] = json.loads(line)
         header["offset"] = len(line)
         whole = whole_size(header)
-    except FileNotFoundError:
-        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(path) from error
     except OSError as error:
         raise BrokenError(f"cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
