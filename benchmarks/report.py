@@ -23,15 +23,19 @@ def facts(benchmark: str, device: str = "cpu", packages: Sequence[str] = ("torch
         device: that torch computes on.
         packages: whose versions matter.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "benchmark": benchmark,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": f"{platform.system()} {platform.machine()}, {processor()}, {cores} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {processor()}, {cores()} cores",
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
     }
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:
