@@ -1,6 +1,6 @@
 """Chunks per second from the cache against musdb and soundfile, and the loader against what training consumes.
 
-Songs are stored as MUSDB18 (.stem.mp4) and MUSDB18-HQ (wav) store theirs, with the same samples in both, which is checked.
+Songs are stored as by MUSDB18 (.stem.mp4) and MUSDB18-HQ (wav), with the same samples in both, which is checked.
 Every reader gives a float32 tensor (source, channel, sample) and finds the files in the system's memory.
 
 python benchmarks/data.py --json data.json
