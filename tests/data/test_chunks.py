@@ -39,6 +39,14 @@ def test_a_chunk_is_cut_from_its_track_with_all_stems_in_step(small_set):
             assert (windows.movedim(2, 0) == stems).all(dim=(1, 2, 3)).sum() == 1
 
 
+def test_a_batch_is_its_chunks(small_set):
+    chunks = module(small_set).train_dataloader().dataset
+    batch = collate(chunks.__getitems__([(1, 0), (1, 7), (0, 3)]))
+    for index, stems, name in zip([(1, 0), (1, 7), 3], batch.stems, batch.tracks, strict=True):
+        assert torch.equal(chunks[index][0], stems)
+        assert chunks[index][1] == name
+
+
 def test_one_seed_draws_the_same_chunks_and_another_seed_others(small_set):
     first = epochs(module(small_set, seed=3).train_dataloader(), 0, 1)
     assert same(first, epochs(module(small_set, seed=3).train_dataloader(), 0, 1))
@@ -149,7 +157,7 @@ def test_silence_is_avoided_without_reading_it(tmp_path, write_track, monkeypatc
     write_song(tmp_path / "train" / "b", write_track, 16000, [])
     data = module(tmp_path, segment_seconds=0.25, batch_size=200, batches_per_epoch=1)
     read, chunk = [], CachedTrack.chunk
-    monkeypatch.setattr(CachedTrack, "chunk", lambda *args: read.append(args) or chunk(*args))
+    monkeypatch.setattr(CachedTrack, "chunk", lambda *args, **kwargs: read.append(args) or chunk(*args, **kwargs))
     (batch,) = epochs(data.train_dataloader(), 0)
     assert len(read) == 200
     levels_db = 10 * torch.log10(batch.stems.sum(dim=1).square().mean(dim=(1, 2)) + 1e-12)

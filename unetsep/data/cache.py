@@ -88,19 +88,20 @@ class CachedTrack:
         """
         return [(start, end) for start, end in self._header["silent"]]
 
-    def chunk(self, start: int = 0, length: int | None = None) -> Tensor:
+    def chunk(self, start: int = 0, length: int | None = None, out: Tensor | None = None) -> Tensor:
         """A part of every stem, or all of it, as float32 (source, channel, sample).
 
         Args:
             start: first sample.
             length: in samples; past the track's end there is silence. None reads to the end.
+            out: what to fill and return, in place of a new tensor.
 
         Raises:
             InputError: if the file was taken away or cut since this object was made.
         """
         length = self.samples - start if length is None else length
         stored = self._samples()[..., start : start + length]
-        chunk = torch.empty(*self.shape[:-1], length)
+        chunk = torch.empty(*self.shape[:-1], length) if out is None else out
         found = stored.shape[-1]
         steps = torch.tensor(self._header["steps"])[:, None, None]
         chunk[..., :found].copy_(stored).mul_(steps)  # 16-bit numbers and their steps are exact in float32

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_collate
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from unetsep.data.cache import CachedTrack
 
@@ -53,14 +54,25 @@ class Chunks(Dataset[tuple[Tensor, str]]):
 
     def __getitem__(self, index: tuple[int, int] | int) -> tuple[Tensor, str]:
         """The chunk (epoch, number); a bare number means epoch 0, as under Lightning's `overfit_batches`."""
+        track, start = self._place(index)
+        return track.chunk(start, self.length), track.name
+
+    def __getitems__(self, indices: Sequence[tuple[int, int] | int]) -> Batch:
+        """Chunks as a batch, each written to its place at once: fresh memory costs more than the chunks do."""
+        places = [self._place(index) for index in indices]
+        stems = torch.empty(len(places), *self._places[0][0].shape[:-1], self.length)
+        for (track, start), item in zip(places, stems, strict=True):
+            track.chunk(start, self.length, out=item)
+        return Batch(stems, [track.name for track, _ in places])
+
+    def _place(self, index: tuple[int, int] | int) -> tuple[CachedTrack, int]:
         epoch, number = index if isinstance(index, tuple) else (0, index)
         random = np.random.default_rng([self.seed, epoch, number])
         track, starts = self._places[random.integers(len(self._places))]
         counts = np.cumsum(starts[:, 1] - starts[:, 0])
         place = random.integers(counts[-1])
         stretch = np.searchsorted(counts, place, side="right")
-        start = int(starts[stretch, 1] - (counts[stretch] - place))
-        return track.chunk(start, self.length), track.name
+        return track, int(starts[stretch, 1] - (counts[stretch] - place))
 
 
 def _last_start(track: CachedTrack, length: int) -> int:
@@ -143,7 +155,9 @@ class ChunkLoader(DataLoader[tuple[Tensor, str]]):
         self._resumed = (state["epoch"], state["given"])
 
 
-def collate(items: list[tuple[Tensor, str]]) -> Batch:
-    """Items of a data set as a batch."""
+def collate(items: list[tuple[Tensor, str]] | Batch) -> Batch:
+    """Items of a data set as a batch, unless they are one."""
+    if isinstance(items, Batch):
+        return items
     stems, names = zip(*items, strict=True)
-    return Batch(default_collate(list(stems)), list(names))  # which, in a worker, fills shared memory at once
+    return Batch(torch.stack(stems), list(names))
