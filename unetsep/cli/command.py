@@ -19,6 +19,7 @@ from unetsep.cli.checkpoints import check_checkpoint, epoch_to_go_on_from
 from unetsep.cli.refusals import config_files, linked_or_unknown, one_line, refusing
 from unetsep.cli.settings import LINKS, MONITOR, SECTIONS, SEPARATOR, TRAINER, add_settings, check_settings
 from unetsep.cli.terminal import interruptible, is_first, quiet, quieten
+from unetsep.cli.trainer import MachineTrainer, keep_freed_memory
 from unetsep.data import StemsDataModule
 from unetsep.metrics import cost_card
 from unetsep.training.checkpoints import RunCheckpoint
@@ -48,6 +49,7 @@ class UnetsepCLI(LightningCLI):
         super().__init__(
             SeparationModule,
             StemsDataModule,
+            trainer_class=MachineTrainer,
             save_config_callback=None,  # it refuses to go on in a folder that has a config
             trainer_defaults=TRAINER,
             parser_kwargs=parser_kwargs,
@@ -181,6 +183,8 @@ class UnetsepCLI(LightningCLI):
                 f"{card['params'] / 1e6:.3g} M parameters, {card['gmacs_per_second']:.3g} GMAC/s -> {self.out}",
                 file=sys.stderr,
             )
+        if self.trainer.strategy.root_device.type == "cpu":
+            keep_freed_memory()
         with quiet(), interruptible():
             self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, weights_only=True)
         best = self.record.best(MONITOR)

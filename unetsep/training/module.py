@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,6 +24,9 @@ from unetsep.training.losses import LossFactory, SpectrogramL1
 from unetsep.training.records import MetricsLog
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[Any]], Optimizer]
+
+LOOK_EVERY = 10
+"""Steps between looks at the loss on a GPU: a look waits for all that has been asked of it."""
 
 
 class NonFiniteLossError(RuntimeError):
@@ -57,7 +61,7 @@ class SeparationModule(LightningModule):
     Args:
         separator: the network with its STFT.
         loss: what is minimised; the mixture is the sum of the stems. `SpectrogramL1` when not given.
-        optimizer: takes the parameters; `torch.optim.AdamW` when not given.
+        optimizer: takes the parameters; `torch.optim.AdamW`, fused, when not given.
         warmup_steps: over so many steps the learning rate rises linearly from 0 to the optimizer's own.
         schedule: what comes then: "cosine" falls to 0 at the last step (Loshchilov and Hutter 2017), "constant" stays.
         ema_decay: where given, validation, the checkpoints' weights and all that follows use an exponential moving
@@ -96,7 +100,7 @@ class SeparationModule(LightningModule):
         self.separator = separator
         self.loss = (loss or SpectrogramL1)()
         # not in the signature: a config that names Adam would inherit AdamW's weight decay
-        self.optimizer = optimizer or torch.optim.AdamW
+        self.optimizer = optimizer or partial(torch.optim.AdamW, fused=True)
         self.warmup_steps = warmup_steps
         self.schedule = schedule
         self.ema_decay = ema_decay
@@ -106,6 +110,7 @@ class SeparationModule(LightningModule):
         self.separator_config: dict[str, Any] | None = None
         """The separator as `class_path` and `init_args`, which the command line puts here for the checkpoints."""
         self._scored: dict[str, TrackScores] = {}
+        self._unseen: list[tuple[Tensor, int, int, list[str]]] = []  # losses, each with its epoch, step and tracks
 
     def setup(self, stage: str) -> None:
         """Compiles the network, once, where that was asked for."""
@@ -124,9 +129,11 @@ class SeparationModule(LightningModule):
         stems = batch.stems
         estimates = self.separator.separate(self.separator.signal(stems.sum(1)))
         loss = self.loss(estimates, self.separator.signal(stems))
-        self._check_finite(loss, batch)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(stems))
-        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        due = (batch_idx + 1) % LOOK_EVERY == 0 or self.trainer.is_last_batch
+        self._check_finite(loss, batch, now=due or loss.device.type == "cpu")
+        self.log("train/loss", loss, batch_size=len(stems))  # for a bar, Lightning would wait for the number
+        # on the CPU: as a plain number it would be copied to the device, which waits for the step
+        self.log("train/learning_rate", torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"]))
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -152,6 +159,9 @@ class SeparationModule(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, and its schedule by steps."""
         optimizer = self.optimizer(self.parameters())
+        # A fused optimizer could undo a loss scale by itself, so Lightning refuses to clip its gradients in bf16 too,
+        # where there is none. Without the mark the scaler undoes the scale before the gradients are clipped.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         total = self.trainer.estimated_stepping_batches
         if self.schedule == "cosine" and not math.isfinite(total):
             raise InputError(
@@ -184,7 +194,7 @@ class SeparationModule(LightningModule):
         [stems] = batch.stems
         estimates = self._separate(stems.sum(0))
         loss = self._whole_loss(estimates, stems)
-        self._check_finite(loss, batch)
+        self._check_finite(loss, batch, now=True)
         # MPS has no float64, which the scores are computed in
         on = "cpu" if stems.device.type == "mps" else stems.device
         self._scored[batch.tracks[0]] = score_track(
@@ -201,14 +211,19 @@ class SeparationModule(LightningModule):
             total += self.loss(*signals) * (reference.shape[-1] / stems.shape[-1])
         return total
 
-    def _check_finite(self, loss: Tensor, batch: Batch) -> None:
-        if not torch.isfinite(loss):
-            tracks = ", ".join(dict.fromkeys(batch.tracks))
-            where = f"in epoch {self.current_epoch}, step {self.global_step}, on {tracks}"
-            raise NonFiniteLossError(
-                f"the loss is {float(loss.detach())} {where}: "
-                "try a lower learning rate or trainer.gradient_clip_val, and let `unetsep data check` look at the data"
-            )
+    def _check_finite(self, loss: Tensor, batch: Batch, *, now: bool) -> None:
+        """Looks at the loss, or keeps it on its device for the next look: each look waits for the device."""
+        self._unseen.append((loss.detach(), self.current_epoch, self.global_step, batch.tracks))
+        if not now:
+            return
+        unseen, self._unseen = self._unseen, []
+        losses = torch.stack([loss for loss, *_ in unseen]).tolist()
+        for value, (_, epoch, step, tracks) in zip(losses, unseen, strict=True):
+            if not math.isfinite(value):
+                raise NonFiniteLossError(
+                    f"the loss is {value} in epoch {epoch}, step {step}, on {', '.join(dict.fromkeys(tracks))}: try a "
+                    "lower learning rate or trainer.gradient_clip_val, and let `unetsep data check` look at the data"
+                )
 
     def _log_scores(self, stage: str) -> None:
         scored = self._scored

@@ -39,7 +39,7 @@ class Progress(ProgressBar):
     ) -> None:
         """Moves the bar, and says the loss."""
         if self._bar is not None:
-            if not self._bar.disable:
+            if not self._bar.disable and batch_idx % 10 == 0:  # not always: to say the loss is to wait for a GPU
                 self._bar.set_postfix_str(_number("loss", trainer.callback_metrics.get("train/loss")), refresh=False)
             self._bar.update()
 
