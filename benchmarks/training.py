@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--rounds", type=int, default=3, help="each measures every system in turn; medians count")
     parser.add_argument("--seconds", type=float, default=5.0, help="a round's time for each system, after the warm-up")
-    parser.add_argument("--batch-seconds", type=float, default=24.0, help="audio in a batch, whatever the segments")
+    parser.add_argument("--batch-seconds", type=float, default=12.0, help="audio in a batch, whatever the segments")
     parser.add_argument("--workers", type=int, default=0, help="of the presets' data; a GPU wants some")
     parser.add_argument("--matrix", type=int, default=4096, help="rows of the matrices whose product is the peak")
     options = parser.parse_args()
