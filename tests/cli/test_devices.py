@@ -73,8 +73,8 @@ from unetsep.cli.trainer import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 import torch
-for step in range(6):
-    if step == 2:
+for step in range(8):
+    if step == 4:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.ones(2**24)  # 64 MiB
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
