@@ -215,6 +215,30 @@ def test_what_cannot_be_compared_is_refused_in_one_line(change, says):
     assert "\n" not in str(refusal.value)
 
 
+def test_samples_whose_energy_is_infinite_are_refused():
+    references, estimates = sound()
+    with pytest.raises(InputError, match="too large"):
+        bss(1e160 * references, 1e160 * estimates)
+
+
+def test_estimates_that_a_network_is_trained_on_are_measured_without_a_graph():
+    references, estimates = map(torch.from_numpy, sound())
+    measures = bss_eval(references, estimates.clone().requires_grad_(), 100, 100, 8)
+    assert not measures.sar.requires_grad
+    torch.testing.assert_close(measures.sar, bss_eval(references, estimates, 100, 100, 8).sar, rtol=0, atol=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_measures_what_the_cpu_does():
+    references, estimates = sound(sources=4, samples=5000)
+    references[1] = 0
+    references[2] = references[3]
+    expected = bss(references, estimates, 1000, 32)
+    ours = bss_eval(*(torch.from_numpy(array).cuda() for array in (references, estimates)), 1000, 1000, 32)
+    assert all(measure.is_cuda for measure in ours)
+    assert_close(torch.stack(tuple(ours)).cpu().numpy(), expected)
+
+
 TEN_MINUTES = """
 import resource, torch
 from unetsep.metrics import bss_eval

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from unetsep.metrics.bsseval import BSSEval, bss_eval
-from unetsep.metrics.scores import STRETCH_SECONDS, TrackScores, measuring_stft, nanmedian, score_track, summarise
-from unetsep.metrics.sdr import csdr, dropped_frames
+from unetsep.metrics.scores import STRETCH_SECONDS, TrackScores, measuring_stft, score_track, summarise
+from unetsep.metrics.sdr import csdr, dropped_frames, nanmedian
 
 NAN = math.nan
 

@@ -10,7 +10,7 @@ from scipy.special import ndtr, stdtrit
 from torch import Tensor
 
 from unetsep.audio.files import InputError
-from unetsep.metrics.scores import nanmedian
+from unetsep.metrics.sdr import nanmedian
 
 BATCH = 1_000
 """Resamples taken at a time: a thousand of 500 tracks with four stems are 16 MB."""

@@ -38,6 +38,7 @@ class BSSEval(NamedTuple):
     sar: Any
 
 
+@torch.no_grad()
 def bss_eval(
     references: Any, estimates: Any, window: int = 44_100, hop: int = 44_100, filters_len: int = 512
 ) -> BSSEval:
@@ -69,7 +70,8 @@ def bss_eval(
         Tensors on the inputs' device, or arrays if arrays were given.
 
     Raises:
-        InputError: If the shapes differ, there are no samples, a setting is below 1, or a sample is NaN or infinite.
+        InputError: If the shapes differ, there are no samples, a setting is below 1, or a sample is NaN, infinite, or
+            so large that its square is.
     """
     arrays = isinstance(references, np.ndarray)
     reference, estimate = _as_tensor(references), _as_tensor(estimates)
@@ -78,6 +80,7 @@ def bss_eval(
     for name, value in (("window", window), ("hop", hop), ("filters_len", filters_len)):
         if value < 1:
             raise InputError(f"{name} is {value}, but must be at least 1 sample")
+    window, hop, filters_len = int(window), int(hop), int(filters_len)  # numpy's integers lack what Python's can do
     device = reference.device
     if device.type == "mps":  # which knows no float64
         reference, estimate = reference.cpu(), estimate.cpu()

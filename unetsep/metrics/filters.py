@@ -5,6 +5,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from unetsep.audio.files import InputError
+
 # What is taken at a time: samples of one channel's frames or blocks, and frequencies, so few that the products of a
 # step stay in the processor's cache.
 GROUP = 1 << 19
@@ -20,10 +22,15 @@ def projection_filters(references: Tensor, estimates: Tensor, present: Tensor, t
 
     Returns:
         `(source, channel, own channel, tap)` and `(source, channel, any channel, tap)`.
+
+    Raises:
+        InputError: If the samples are so large that their energy is infinite.
     """
     sources, channels = len(present), references.shape[1]
     rows = sources * channels
     correlations = _correlations(references, estimates, present, taps)
+    if not correlations.isfinite().all():  # no ridge would ever mend that
+        raise InputError("the samples are too large, their energy exceeds float64: scale references and estimates down")
     among, towards = correlations[:, :rows], correlations[:, rows:]
     # r_kl(t) = sum_n x_k(n) x_l(n + t), and r_kl(-t) = r_lk(t)
     lags = torch.cat([among.transpose(0, 1)[..., 1:].flip(-1), among], dim=-1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unetsep.audio.stft import stft
 from unetsep.metrics.bsseval import BSSEval, bss_eval
-from unetsep.metrics.sdr import frame_sdr, usdr
+from unetsep.metrics.sdr import frame_sdr, nanmedian, usdr
 from unetsep.metrics.segmentation import confusion, seg_accuracy, seg_miou
 
 STRETCH_SECONDS = 20.0
@@ -134,14 +134,3 @@ def summarise(tracks: Sequence[TrackScores], sources: Sequence[str]) -> dict[str
             scores[f"seg_confusion/{true}/{predicted}"] = float(share)
     scores["dropped_frames"] = float(sum(track.dropped_frames for track in tracks))
     return scores
-
-
-def nanmedian(values: Float[Tensor, "*source frame"]) -> Float[Tensor, "*source"]:
-    """The median over the last axis, NaN left out: of an even number the mean of the middle two; NaN if all are.
-
-    `torch.nanmedian` takes the lower of the two, and `torch.nanquantile` makes NaN of two infinities.
-    """
-    values = values.sort(dim=-1).values  # NaN last
-    count = values.isnan().logical_not().sum(dim=-1)
-    middle = torch.stack([(count - 1).clamp(min=0) // 2, count // 2], dim=-1).clamp(max=values.shape[-1] - 1)
-    return values.gather(-1, middle).mean(dim=-1)

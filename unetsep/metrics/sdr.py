@@ -86,10 +86,7 @@ def csdr(
     Raises:
         InputError: As `frame_sdr`.
     """
-    frames = frame_sdr(references, estimates, window=sample_rate, hop=sample_rate).sort(dim=1).values  # NaN last
-    count = frames.isnan().logical_not().sum(dim=1)
-    middle = torch.stack([(count - 1).clamp(min=0) // 2, count // 2], dim=1).clamp(max=frames.shape[1] - 1)
-    return frames.gather(1, middle).mean(dim=1)
+    return nanmedian(frame_sdr(references, estimates, window=sample_rate, hop=sample_rate))
 
 
 def dropped_frames(
@@ -135,6 +132,17 @@ def usdr(
     signal, error = torch.stack([torch.stack(_energies(*block)) for block in blocks]).sum(dim=0)
     sdr = 10 * torch.log10((signal + MDX_DELTA) / (error + MDX_DELTA))
     return sdr.masked_fill(signal == 0, torch.nan)
+
+
+def nanmedian(values: Float[Tensor, "*source frame"]) -> Float[Tensor, "*source"]:
+    """The median over the last axis, NaN left out: of an even number the mean of the middle two; NaN if all are.
+
+    `torch.nanmedian` takes the lower of the two, and `torch.nanquantile` makes NaN of two infinities.
+    """
+    values = values.sort(dim=-1).values  # NaN last
+    count = values.isnan().logical_not().sum(dim=-1)
+    middle = torch.stack([(count - 1).clamp(min=0) // 2, count // 2], dim=-1).clamp(max=values.shape[-1] - 1)
+    return values.gather(-1, middle).mean(dim=-1)
 
 
 def _energies(references: Tensor, estimates: Tensor) -> tuple[Tensor, Tensor]:
