@@ -182,6 +182,42 @@ def test_a_broken_record_is_named(evaluate, estimates, evaluated, tmp_path, caps
     assert "delete it, and evaluate again" in line
 
 
+@pytest.mark.parametrize("broken", [{"usdr": 3}, {"usdr": {"vocals": None}}, {"confusion": "x"}, {"usdr": {"x": 1.0}}])
+def test_a_record_that_somebody_edited_is_named(evaluate, estimates, evaluated, tmp_path, capsys, broken):
+    file = tmp_path / "out/test/one.json"
+    record = json.loads(file.read_text())
+    record["unetsep"] |= broken
+    file.write_text(json.dumps(record))
+    capsys.readouterr()
+    assert evaluate("--estimates", estimates) == 2
+    assert "one.json is no record that `unetsep evaluate` wrote" in errors(capsys)[0]
+
+
+def test_what_a_killed_evaluation_left_half_written_is_no_obstacle(evaluate, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/.0123456789abcdef.json").write_text("{")
+    assert evaluate("--oracle", "mixture") == 0
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_scored(
+    evaluate, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "file").touch()
+    assert evaluate("--oracle", "mixture", out="file/out") == 2
+    monkeypatch.setattr("os.access", lambda place, mode: place != tmp_path)  # root may write anywhere
+    assert evaluate("--oracle", "mixture", out="new/out") == 2
+    assert errors(capsys) == [
+        f"unetsep: cannot write to {place}: give another place as --out" for place in (tmp_path / "file", tmp_path)
+    ]
+
+
+def test_a_name_as_long_as_a_folders_may_be_is_no_obstacle(evaluate, data, tmp_path):
+    name = "L" * 250
+    (data / "test/one").rename(data / "test" / name)
+    assert evaluate("--oracle", "mixture") == 0
+    assert (tmp_path / f"out/test/{name}.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

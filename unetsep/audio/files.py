@@ -63,7 +63,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise InputError(f"cannot make the folder {path.parent}: {error.strerror}; choose another place") from error
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"cannot write to the folder {path.parent}: permission denied; choose another place")
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")  # short: songs have long names
     try:
         yield temporary
         temporary.replace(path)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,8 +93,11 @@ class Results:
                 raise InputError(
                     f"{folder} holds another evaluation ({difference}): give another --out, or delete that folder"
                 )
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        elif folder.exists() and (not folder.is_dir() or any(path.name[0] != "." for path in folder.iterdir())):
             raise InputError(f"{folder} exists and is no evaluation's folder: give a new or an empty one as --out")
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):  # said now, not when the first track is finished
+            raise InputError(f"cannot write to {there}: give another place as --out")
 
     def path(self, track: str) -> Path:
         """The file of a track's record, where museval looks for it."""
@@ -154,15 +158,16 @@ def read_record(path: Path) -> Record:
     content = _loaded(path)
     try:
         ours = content["unetsep"]
+        targets = {target["name"]: target["frames"] for target in content["targets"]}
+        usdr = {source: float(value) for source, value in ours["usdr"].items()}
         frames = {
-            target["name"]: {
-                measure: [float(frame["metrics"][measure]) for frame in target["frames"]] for measure in MEASURES
-            }
-            for target in content["targets"]
+            source: {measure: [float(frame["metrics"][measure]) for frame in targets[source]] for measure in MEASURES}
+            for source in usdr
         }
-        numbers = (ours["usdr"], ours["confusion"], ours["dropped_frames"], ours["seconds"], ours["rtf"])
-        return Record(path.stem, frames, *numbers)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        confusion = [[float(energy) for energy in row] for row in ours["confusion"]]
+        seconds, rtf = float(ours["seconds"]), float(ours["rtf"])
+        return Record(path.stem, frames, usdr, confusion, int(ours["dropped_frames"]), seconds, rtf)
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise InputError(f"{path} is no record that `unetsep evaluate` wrote: delete it, and evaluate again") from None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from unetsep.evaluation.records import Record, median
 from unetsep.metrics import seg_accuracy, seg_miou
@@ -50,7 +51,7 @@ def print_table(title: str, records: Sequence[Record], sources: Sequence[str], c
     for row in [*sources, "mean"]:
         cells = [_shown(scores[column][row]) for column in scores]
         style = "bold" if row == "mean" else ""
-        table.add_row(_plain(row), *cells, *([str(present.get(row, ""))] if absences else []), style=style)
+        table.add_row(Text(row), *cells, *([str(present.get(row, ""))] if absences else []), style=style)
     console.print(title, markup=False, highlight=False, style="bold")
     console.print(table)
     console.print("; ".join(_remarks(records)), markup=False, highlight=False)
@@ -89,8 +90,3 @@ def _shown(value: float) -> str:
     if value > 100:
         return ">100"  # an error that only rounding leaves: a mixture as estimate has no artifacts
     return f"{value:.2f}" if math.isfinite(value) else "-"
-
-
-def _plain(text: str) -> str:
-    """Text in which square brackets are brackets, not rich's markup."""
-    return text.replace("[", r"\[")
