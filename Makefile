@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 NAME ?= shallow
 OUT ?= runs/$(NAME)
 CONFIG ?= sweeps/base/small.yaml
+BENCH ?= bss_eval data resolution training validation quality depths
 SONGS := data/synthetic-20-4-2-16s-seed0
 
 help: ## Show this help
@@ -43,10 +44,10 @@ check: $(VENV)/ready-dev ## Check style, types and the direction of imports
 notebooks: $(VENV)/ready-dev ## Execute every notebook
 	$(BIN)/python -m pytest tests/test_notebooks.py -m 'slow or not slow' $(ARGS)
 
-bench: $(VENV)/ready-dev ffmpeg ## Run every benchmark; results go to benchmarks/results
+bench: $(VENV)/ready-bench ffmpeg ## Run the benchmarks, about two hours on a CPU: BENCH='bss_eval data ...' ARGS='--device=cuda'
 	@mkdir -p benchmarks/results
-	@for each in benchmarks/*.py; do \
-		echo "== $$each"; $(BIN)/python $$each --json benchmarks/results/$$(basename $$each .py).json || exit 1; done
+	@for each in $(BENCH); do echo "== $$each"; \
+		$(BIN)/python benchmarks/$$each.py --json benchmarks/results/$$each.json $(ARGS) || exit 1; done
 
 clean: ## Remove the environment and what tools leave behind; runs and data stay
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -66,6 +67,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 $(VENV)/ready-dev: $(VENV)/ready
 	@echo 'Installing what tests and checks need.'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/ready-bench: $(VENV)/ready-dev
+	@echo 'Installing what is measured beside unetsep.'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
 # MUSDB18's stems and mp3 files are read through ffmpeg; everything else works without it.
