@@ -16,7 +16,7 @@ def dominant_source(magnitudes: Float[Tensor, "source channel freq frame"]) -> I
         magnitudes: Magnitude spectrograms of the sources.
     """
     energy = magnitudes.square().sum(dim=1)
-    # Not argmax: it leaves open which of equal values it returns, and across the first axis it takes five times as long.
+    # Not argmax: it leaves open which of equal values it returns, and across the first axis it is five times slower.
     most, owner = energy[0], torch.zeros(energy.shape[1:], dtype=torch.int64, device=energy.device)
     for source in range(1, len(energy)):
         owner = torch.where(energy[source] > most, source, owner)
