@@ -22,7 +22,7 @@ _VERBS = {
         "score a separator, an oracle or anybody's estimates",
     ),
     "cost": ("unetsep.cli.cost:main", "say what a separator costs, before any training"),
-    "data": ("unetsep.data.verbs:main", "make, check or draw data"),
+    "data": ("unetsep.data.verbs:main", "make, check, draw or decode data"),
 }
 _TRAINING = ("fit", "validate", "test", "predict")  # one parser, which wants to see the verb
 
