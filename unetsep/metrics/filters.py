@@ -12,7 +12,7 @@ from unetsep.audio.files import InputError
 # in the processor's cache.
 GROUP = 1 << 18
 BLOCK = 45_000
-BINS = 1024
+BINS = 4096
 
 # Below this share of a delayed channel's energy that the other ones do not explain, the filters count as undetermined.
 _SINGULAR = 1e-12
