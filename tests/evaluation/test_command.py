@@ -310,6 +310,15 @@ def test_only_like_is_compared_with_like_and_that_is_said_before_anything_is_sco
     assert not (tmp_path / "out").exists()
 
 
+def test_a_recording_of_another_length_is_not_compared_with(evaluate, evaluated, tmp_path, data, capsys):
+    for stem in STEMS:
+        sound, rate = read_audio(data / f"test/one/{stem}.wav")
+        write_audio(data / f"test/one/{stem}.wav", sound[:, : 3 * rate], rate)
+    capsys.readouterr()
+    assert evaluate("--oracle", "mixture", "--against", evaluated, out="floor") == 2
+    assert "one lasts 4.2 s there and 3.0 s here" in errors(capsys)[-1]
+
+
 def test_the_identity_is_kept_with_what_the_numbers_depend_on(evaluate, tmp_path):
     assert evaluate("--oracle", "fixed_mask") == 0
     known = json.loads((tmp_path / "out/evaluation.json").read_text())

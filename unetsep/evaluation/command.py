@@ -66,6 +66,13 @@ def main(args: Sequence[str]) -> int:
     if theirs:
         from unetsep.evaluation.comparison import compare, print_comparison
 
+        for record in records:  # a name alone does not make it the same recording
+            other = theirs[record.track]
+            if abs(record.seconds - other.seconds) > 0.1:
+                raise InputError(
+                    f"{given.against} cannot be compared with: {record.track} lasts {other.seconds:.1f} s there and"
+                    f" {record.seconds:.1f} s here; both must have scored the same recordings"
+                )
         ours = {record.track: record.scores() for record in records}
         others = {name: record.scores() for name, record in theirs.items()}
         console.print()

@@ -80,7 +80,9 @@ def bss_eval(
     for name, value in (("window", window), ("hop", hop), ("filters_len", filters_len)):
         if value < 1:
             raise InputError(f"{name} is {value}, but must be at least 1 sample")
-    window, hop, filters_len = int(window), int(hop), int(filters_len)  # numpy's integers lack what Python's can do
+    length = reference.shape[-1]
+    # numpy's integers lack what Python's can do, and museval takes an infinite window for the whole track
+    window, hop, filters_len = int(min(window, length)), int(min(hop, length)), int(filters_len)
     device = reference.device
     if device.type == "mps":  # which knows no float64
         reference, estimate = reference.cpu(), estimate.cpu()
@@ -91,8 +93,6 @@ def bss_eval(
             total += block.sum(dtype=torch.float64)
         if not total.isfinite():
             raise InputError(f"the {whose} hold NaN or infinite samples; BSSEval is defined for finite ones only")
-    length = reference.shape[-1]
-    window = min(window, length)
     frames = (length - window) // hop + 1
     result = torch.full((4, len(reference), frames), torch.nan, dtype=torch.float64, device=reference.device)
     present = (~silent_throughout(reference)).nonzero().flatten()
