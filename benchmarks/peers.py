@@ -37,7 +37,7 @@ class OpenUnmixPeer(Peer):
     def forward(self, stems: Tensor) -> Tensor:
         mixture = self.magnitudes(stems.sum(1))
         pairs = zip(self.networks, stems.unbind(1), strict=True)
-        return torch.stack([F.mse_loss(net(mixture), self.magnitudes(stem)) for net, stem in pairs]).sum()
+        return torch.stack([F.mse_loss(net(mixture), self.magnitudes(stem.contiguous())) for net, stem in pairs]).sum()
 
     def optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.networks.parameters(), lr=1e-3, weight_decay=1e-5)
