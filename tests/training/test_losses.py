@@ -22,6 +22,7 @@ LOSSES = {
     "l2": SpectrogramL2,
     "l2 complex": lambda: SpectrogramL2("complex"),
     "balanced": VolumeBalancedL1,
+    "weighted": lambda: VolumeBalancedL1([3.0, 1.0]),
     "waveform": WaveformL1,
     "resolutions": MultiResolutionSTFT,
     "sum": lambda: WeightedSum({"a": SpectrogramL1, "b": WaveformL1}, {"b": 0.1}),
@@ -55,6 +56,12 @@ def test_every_loss_has_finite_gradients_where_all_is_silent(name):
     LOSSES[name]()(signal(estimates), signal(torch.zeros(2, 2, 1, 2000))).backward()
     assert estimates.grad is not None
     assert bool(estimates.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_no_loss_waits_for_the_device(name):
+    estimates = torch.zeros(2, 2, 1, 2000, device="meta", requires_grad=True)  # meta holds no number to wait for
+    LOSSES[name]().to("meta")(signal(estimates), signal(torch.zeros(2, 2, 1, 2000, device="meta"))).backward()
 
 
 def test_spectrogram_losses_of_an_estimate_that_is_a_tenth_too_quiet_are_minus_20_db_of_the_reference():

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning import Trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from unetsep.data import Batch
 from unetsep.model import DeepUNet, Separator
+from unetsep.training.averaging import MovingAverage
 from unetsep.training.losses import SpectrogramL1, WaveformL1
 from unetsep.training.module import LOOK_EVERY, NonFiniteLossError, OptimizerFactory, SeparationModule
 
@@ -29,11 +31,11 @@ def batch(seed: int = 0) -> Batch:
     return Batch(0.1 * torch.randn(2, 4, 1, 3000, generator=torch.Generator().manual_seed(seed)), ["one", "two"])
 
 
-def training(module: SeparationModule, *, last: bool = False) -> SeparationModule:
+def training(module: SeparationModule) -> SeparationModule:
     """The module as if a trainer had it, without the trainer's loops."""
     module.log = lambda *_, **__: None  # type: ignore[method-assign]
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
-    trainer = SimpleNamespace(is_last_batch=last, optimizers=[optimizer], current_epoch=2, global_step=7)
+    trainer = SimpleNamespace(optimizers=[optimizer], current_epoch=2, global_step=7)
     module.__dict__["_trainer"] = trainer
     return module
 
@@ -131,7 +133,31 @@ def test_a_loss_seen_later_is_still_named_with_its_own_epoch_step_and_tracks(sep
 
 
 def test_no_epoch_ends_before_its_losses_were_looked_at(separator):
-    module = training(SeparationModule(separator), last=True)
+    module = training(SeparationModule(separator))
     module._check_finite(torch.tensor(math.nan), batch(), now=False)
     with pytest.raises(NonFiniteLossError):
-        module.training_step(batch(), 3)
+        module.on_train_epoch_end()
+    module.on_train_epoch_end()  # where nothing is left
+
+
+def test_the_moving_average_is_lightnings_and_asks_the_device_for_nothing(separator):
+    module = SeparationModule(separator)
+    module.register_buffer("steps", torch.zeros(1, dtype=torch.int64))
+    ours, theirs = MovingAverage(0.9), EMAWeightAveraging(decay=0.9)
+    for average in (ours, theirs):
+        average.setup(SimpleNamespace(), module, "fit")
+    for step in range(1, 5):
+        with torch.no_grad():
+            for weights in module.parameters():
+                weights.add_(0.1 * torch.randn(weights.shape))
+        module.steps += 1
+        trainer = SimpleNamespace(global_step=step)
+        theirs.on_train_batch_end(trainer, module, None, None, step)
+        for _ in range(2):  # a batch without a step of the optimizer changes nothing
+            with Waits() as waits:
+                ours.on_train_batch_end(trainer, module, None, None, step)
+            assert waits.count == 0 or step == 1
+        state = ours._average_model.module.state_dict()
+        assert state.pop("steps") == step
+        for name, weights in state.items():
+            torch.testing.assert_close(weights, theirs._average_model.module.state_dict()[name])

@@ -70,11 +70,13 @@ class VolumeBalancedL1(Loss):
             that tenth: silence must not weigh without bound.
     """
 
+    weights: Tensor | None
+
     def __init__(self, weights: list[float] | None = None):
         super().__init__()
         if weights is not None and (min(weights, default=0) < 0 or sum(weights) <= 0):
             raise InputError(f"VolumeBalancedL1's weights are {weights}: use numbers from 0 on, at least one above 0")
-        self.weights = weights
+        self.register_buffer("weights", None if weights is None else torch.tensor(weights), persistent=False)
 
     def forward(self, estimates: Signal, references: Signal) -> Tensor:
         stems = (0, 2, 3, 4)  # every axis but the source's
@@ -83,9 +85,9 @@ class VolumeBalancedL1(Loss):
 
     def _weights(self, volumes: Tensor) -> Tensor:
         if self.weights is None:
-            weights = 1 / volumes.clamp_min(0.1 * float(volumes.mean()) + 1e-8)
+            weights = 1 / torch.maximum(volumes, 0.1 * volumes.mean() + 1e-8)
         elif len(self.weights) == len(volumes):
-            weights = torch.tensor(self.weights).to(volumes)
+            weights = self.weights.to(volumes)
         else:
             raise InputError(
                 f"VolumeBalancedL1 has {len(self.weights)} weights for {len(volumes)} sources: give one for each"

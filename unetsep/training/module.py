@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
@@ -20,6 +19,7 @@ from unetsep.audio.stft import Signal
 from unetsep.data import Batch
 from unetsep.metrics.scores import STRETCH_SECONDS, TrackScores, score_track, summarise
 from unetsep.model import Separator
+from unetsep.training.averaging import MovingAverage
 from unetsep.training.losses import LossFactory, SpectrogramL1
 from unetsep.training.records import MetricsLog
 
@@ -122,15 +122,15 @@ class SeparationModule(LightningModule):
         """The average of the weights, where one was asked for; there is none to load outside training."""
         if self.ema_decay is None or self.trainer.state.fn != "fit":
             return []
-        return [EMAWeightAveraging(decay=self.ema_decay)]
+        return [MovingAverage(self.ema_decay)]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch of chunks."""
         stems = batch.stems
         estimates = self.separator.separate(self.separator.signal(stems.sum(1)))
         loss = self.loss(estimates, self.separator.signal(stems))
-        due = (batch_idx + 1) % LOOK_EVERY == 0 or self.trainer.is_last_batch
-        self._check_finite(loss, batch, now=due or loss.device.type == "cpu")
+        due = (batch_idx + 1) % LOOK_EVERY == 0 or loss.device.type == "cpu"
+        self._check_finite(loss, batch, now=due)
         self.log("train/loss", loss, batch_size=len(stems))  # for a bar, Lightning would wait for the number
         # on the CPU: as a plain number it would be copied to the device, which waits for the step
         self.log("train/learning_rate", torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"]))
@@ -147,6 +147,10 @@ class SeparationModule(LightningModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Separates one track: `(source, channel, sample)`."""
         return self._separate(batch.stems[0].sum(0))
+
+    def on_train_epoch_end(self) -> None:
+        """Looks at what is left, before the weights are kept."""
+        self._look()
 
     def on_validation_epoch_end(self) -> None:
         """Logs the scores as `val/...`."""
@@ -214,10 +218,12 @@ class SeparationModule(LightningModule):
     def _check_finite(self, loss: Tensor, batch: Batch, *, now: bool) -> None:
         """Looks at the loss, or keeps it on its device for the next look: each look waits for the device."""
         self._unseen.append((loss.detach(), self.current_epoch, self.global_step, batch.tracks))
-        if not now:
-            return
+        if now:
+            self._look()
+
+    def _look(self) -> None:
         unseen, self._unseen = self._unseen, []
-        losses = torch.stack([loss for loss, *_ in unseen]).tolist()
+        losses = torch.stack([loss for loss, *_ in unseen]).tolist() if unseen else []
         for value, (_, epoch, step, tracks) in zip(losses, unseen, strict=True):
             if not math.isfinite(value):
                 raise NonFiniteLossError(
