@@ -11,7 +11,7 @@ Separators are config files: NAME=FILE, or FILE, which is then named by its stem
 python benchmarks/quality.py --seconds 60 --json quality.json shallow=runs/shallow/pareto/0007.yaml
 
 The JSON is written after every training; the same command goes on where it stopped. What is no option of this program,
-such as --trainer.accelerator=gpu, goes to every training.
+such as --trainer.precision=32-true, goes to every training.
 """
 
 import argparse
@@ -92,6 +92,7 @@ def train(config: Path, seed: int, data: Path, options: argparse.Namespace, othe
             "out": folder,
             "wandb": "disabled",
             "trainer.max_epochs": 1_000,
+            "trainer.accelerator": options.device,
             "trainer.limit_val_batches": 0,
             "trainer.enable_progress_bar": "false",
             "listening.tracks": 0,
@@ -149,6 +150,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the data set's folder; synthetic songs when not given")
     parser.add_argument("--seconds", type=float, default=30.0, help="of training")
     parser.add_argument("--batch-seconds", type=float, default=24.0, help="audio in a batch; more on a GPU")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=("cpu", "cuda"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options, others = parser.parse_known_args()
 
@@ -160,13 +162,14 @@ def main() -> None:
     if data is None:
         data = Path("data") / "synthetic-20-4-2-16s-seed0"  # that of `make fit`
         write_set(data, **SYNTHETIC)
-    result = report.facts(__doc__.partition("\n")[0], packages=("torch", "lightning", "openunmix"))
+    result = report.facts(__doc__.partition("\n")[0], options.device, ("torch", "lightning", "openunmix"))
     budget = {"seconds": options.seconds, "batch_seconds": options.batch_seconds}
     result |= {"settings": budget | {"data": data.name, "others": others}, "runs": []}
     if options.json and options.json.exists():
         earlier = json.loads(options.json.read_text())
-        if any(earlier[key] != result[key] for key in ("machine", "settings")):
-            parser.error(f"{options.json} holds {earlier['settings']} on {earlier['machine']}: give another --json")
+        if any(earlier[key] != result[key] for key in ("machine", "device", "settings")):
+            where = f"{earlier['machine']} and {earlier['device']}"
+            parser.error(f"{options.json} holds {earlier['settings']} on {where}: give another --json")
         result["runs"] = earlier["runs"]
     for seed in options.seeds:  # in turn, so that a busy moment of the machine hits all
         for name, config in separators.items():
@@ -177,8 +180,6 @@ def main() -> None:
             result["runs"].append(run)
             report.write(options.json, result)
             print(f"{name}, seed {seed}: usdr {run['usdr']:.2f} dB, csdr {run['csdr']:.2f} dB", flush=True)
-    if torch.cuda.is_available():
-        result["device"] = torch.cuda.get_device_name()
     print("\n" + report.heading(result))
     by_name = {name: [run for run in result["runs"] if run["name"] == name] for name in separators}
     print(f"{options.seconds:g} s of training on {data.name}; means over seeds ± standard deviation\n")
