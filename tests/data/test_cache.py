@@ -63,6 +63,15 @@ def test_an_unchanged_track_is_decoded_once(tmp_path, track, monkeypatch):
     CachedTrack(track, tmp_path / "cache", 8000, 2)
 
 
+def test_a_data_set_that_is_moved_takes_its_cache_along(tmp_path, write_track, monkeypatch):
+    write_track(tmp_path / "here" / "train" / "song")
+    CachedTrack(find_tracks(tmp_path / "here", "train")[0], tmp_path / "here" / ".unetsep", 8000, 2)
+    (tmp_path / "here").rename(tmp_path / "there")
+    track = find_tracks(tmp_path / "there", "train")[0]
+    monkeypatch.setattr(type(track), "read", lambda *_: pytest.fail("decoded again"))
+    CachedTrack(track, tmp_path / "there" / ".unetsep", 8000, 2)
+
+
 def test_a_changed_file_is_decoded_again(tmp_path, track):
     old = CachedTrack(track, tmp_path / "cache", 8000, 2)
     before = old.chunk()

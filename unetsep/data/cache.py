@@ -42,7 +42,7 @@ class CachedTrack:
 
     def __init__(self, track: Track, folder: Path, sample_rate: int, channels: int, dtype: CacheType = "int16") -> None:
         self.name = track.name
-        self.path = folder / _file_name(track, sample_rate, channels, dtype)
+        self.path = folder / _file_name(track, folder, sample_rate, channels, dtype)
         wanted = _origin(track, sample_rate, channels, dtype)
         header = _usable_header(self.path)
         self.decoded = header is None or any(header.get(key) != value for key, value in wanted.items())
@@ -151,8 +151,9 @@ def cache_folder(root: Path) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unetsep"
 
 
-def _file_name(track: Track, sample_rate: int, channels: int, dtype: CacheType) -> str:
-    identity = json.dumps([str(track.path.resolve()), track.sources])
+def _file_name(track: Track, folder: Path, sample_rate: int, channels: int, dtype: CacheType) -> str:
+    # Where the track lies, seen from the cache: a data set that is moved as a whole takes its cache along.
+    identity = json.dumps([os.path.relpath(track.path.resolve(), folder.resolve()), track.sources])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     name = re.sub(r"[^A-Za-z0-9]+", "-", track.name)[:40]
     return f"{name}-{digest}-{sample_rate}hz-{channels}ch-{dtype}.stems"
