@@ -35,6 +35,7 @@ def epochs(loader, *numbers):
 
 
 def same(ours, theirs):
+    ours, theirs = list(ours), list(theirs)
     assert [batch.tracks for batch in ours] == [batch.tracks for batch in theirs]
     return all(torch.equal(one.stems, two.stems) for one, two in zip(ours, theirs, strict=True))
 
@@ -59,6 +60,17 @@ def test_validation_and_test_read_whole_tracks_in_name_order(small_set):
     assert [batch.tracks for batch in data.predict_dataloader()] == [["f"]]
 
 
+def test_validation_may_take_the_same_middle_of_every_track(small_set):
+    data, whole = module(small_set, valid_seconds=0.5), module(small_set)
+    excerpts = [list(data.val_dataloader()) for _ in range(2)]
+    assert same(*excerpts)
+    for excerpt, track in zip(excerpts[0], whole.val_dataloader(), strict=True):
+        middle = (track.stems.shape[-1] - 4000) // 2
+        assert torch.equal(excerpt.stems, track.stems[..., middle : middle + 4000])
+    assert same(module(small_set, valid_seconds=9.0).val_dataloader(), whole.val_dataloader())
+    assert same(data.test_dataloader(), whole.test_dataloader())
+
+
 def test_sources_rate_and_channels_are_as_asked(small_set):
     data = module(small_set, sources=("bass", "vocals"), sample_rate=4000, audio_channels=1)
     (batch,) = data.test_dataloader()
@@ -81,6 +93,7 @@ def test_setup_decodes_only_what_its_stage_needs(small_set, tmp_path):
         ({"batch_size": 0}, "batch_size is 0: it must be at least 1"),
         ({"workers": -1}, "workers is -1"),
         ({"segment_seconds": 0.0}, r"segment_seconds is 0\.0"),
+        ({"valid_seconds": 0.0}, r"valid_seconds is 0\.0"),
         ({"cache_dtype": "int8"}, "cache_dtype is 'int8': use int16 or float16"),
     ],
 )

@@ -89,16 +89,24 @@ def _starts(track: CachedTrack, length: int) -> npt.NDArray[np.int64]:
 
 
 class WholeTracks(Dataset[tuple[Tensor, str]]):
-    """Tracks from beginning to end, in the order given: what is measured."""
+    """Tracks from beginning to end, in the order given: what is measured.
 
-    def __init__(self, tracks: Sequence[CachedTrack]) -> None:
+    Args:
+        tracks: to measure on.
+        length: in samples; of a longer track the middle is taken, always the same. None takes all of it.
+    """
+
+    def __init__(self, tracks: Sequence[CachedTrack], length: int | None = None) -> None:
         self.tracks = list(tracks)
+        self.length = length
 
     def __len__(self) -> int:
         return len(self.tracks)
 
     def __getitem__(self, index: int) -> tuple[Tensor, str]:
-        return self.tracks[index].chunk(), self.tracks[index].name
+        track = self.tracks[index]
+        length = min(track.samples, self.length or track.samples)
+        return track.chunk((track.samples - length) // 2, length), track.name
 
 
 class ChunkSampler(DistributedSampler[tuple[int, int]]):

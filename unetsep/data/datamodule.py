@@ -42,6 +42,8 @@ class StemsDataModule(LightningDataModule):
         seed: of the chunks and the remix, not negative.
         remix: how training batches are augmented; None takes the songs as they are.
         valid_tracks: names of the training tracks to validate on, if the data set has no `valid` folder.
+        valid_seconds: validate on so much from the middle of each track, the same at every epoch; None takes whole
+            tracks. Validation should not take longer than its epoch.
         download_preview: fetch the 7-second excerpts of MUSDB18 into `root` first, if it is empty.
         cache: folder of the decoded tracks; None takes `<root>/.unetsep`, or the user's cache folder where `root`
             cannot be written to.
@@ -64,6 +66,7 @@ class StemsDataModule(LightningDataModule):
         seed: int = 0,
         remix: Remix | None = None,
         valid_tracks: list[str] | None = None,
+        valid_seconds: float | None = None,
         download_preview: bool = False,
         cache: Path | None = None,
         cache_dtype: CacheType = "int16",
@@ -77,6 +80,8 @@ class StemsDataModule(LightningDataModule):
             raise InputError(f"workers is {workers} and seed is {seed}: neither may be negative")
         if round(segment_seconds * sample_rate) < 1:
             raise InputError(f"segment_seconds is {segment_seconds}: a chunk needs at least one sample, say 6.0")
+        if valid_seconds is not None and round(valid_seconds * sample_rate) < 1:
+            raise InputError(f"valid_seconds is {valid_seconds}: give more than 0, say 30.0, or null for whole tracks")
         if cache_dtype not in get_args(CacheType):
             raise InputError(f"cache_dtype is {cache_dtype!r}: use {' or '.join(get_args(CacheType))}")
         self.root = Path(root)
@@ -91,6 +96,7 @@ class StemsDataModule(LightningDataModule):
         self.seed = seed
         self.remix = remix
         self.valid_tracks = valid_tracks
+        self.valid_seconds = valid_seconds
         self.download_preview = download_preview
         self.cache = cache
         self.cache_dtype: CacheType = cache_dtype
@@ -140,17 +146,26 @@ class StemsDataModule(LightningDataModule):
             pin_memory=torch.cuda.is_available(),
         )
 
+    def validated(self) -> WholeTracks:
+        """What validation measures on: the validation tracks, whole or the middle of each.
+
+        Raises:
+            InputError: if there are none, or one of them cannot be read.
+        """
+        length = None if self.valid_seconds is None else round(self.valid_seconds * self.sample_rate)
+        return WholeTracks(self.tracks("valid"), length)
+
     def val_dataloader(self) -> DataLoader[Any]:
-        """Whole validation tracks, one by one."""
-        return self._whole("valid")
+        """The validation tracks, whole or the middle of each, one by one."""
+        return self._whole(self.validated())
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Whole test tracks, one by one."""
-        return self._whole("test")
+        return self._whole(WholeTracks(self.tracks("test")))
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """Whole test tracks, one by one."""
-        return self._whole("test")
+        return self._whole(WholeTracks(self.tracks("test")))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Remixes a training batch on its device, by random numbers that depend on (seed, epoch, batch) alone."""
@@ -174,9 +189,9 @@ class StemsDataModule(LightningDataModule):
             )
             vars(exception)["exit_code"] = 2  # which the command line asks every error for
 
-    def _whole(self, split: str) -> DataLoader[Any]:
+    def _whole(self, tracks: WholeTracks) -> DataLoader[Any]:
         return DataLoader(
-            WholeTracks(self.tracks(split)),
+            tracks,
             batch_size=1,
             shuffle=False,
             collate_fn=collate,
