@@ -225,7 +225,20 @@ def test_a_loading_process_that_is_killed_ends_the_training_in_one_line(config, 
     assert unetsep(["fit", f"--config={path}"]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert re.fullmatch(r"unetsep: a process that loads training chunks is gone .*: go on with --resume true.*", line)
+    for process in multiprocessing.active_children():
+        process.join(10)
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("lost", [ConnectionResetError("reset"), EOFError()])
+def test_a_process_that_dies_while_it_hands_a_batch_over_counts_as_gone(small_set, monkeypatch, lost):
+    def hung_up(loader):
+        raise lost
+        yield
+
+    monkeypatch.setattr("torch.utils.data.DataLoader.__iter__", hung_up)
+    with pytest.raises(RuntimeError, match=r"^DataLoader worker hung up"):
+        next(iter(module(small_set).train_dataloader()))
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -150,9 +150,15 @@ class ChunkLoader(DataLoader[tuple[Tensor, str]]):
         if isinstance(self.sampler, ChunkSampler):
             self._given = given if epoch == self.sampler.epoch else 0
             self.sampler.first_batch = self._given
-        for batch in super().__iter__():
-            self._given += 1
-            yield batch
+        try:
+            for batch in super().__iter__():
+                self._given += 1
+                yield batch
+        except (OSError, EOFError) as error:
+            if str(error).startswith("Caught "):  # its own, which torch passes on from a worker
+                raise
+            # a worker that is killed while it hands a batch over hangs up, unseen by torch
+            raise RuntimeError(f"DataLoader worker hung up: {error}") from error
 
     def state_dict(self) -> dict[str, int]:
         """Where the epoch stands."""
