@@ -4,6 +4,7 @@ Both are the authors' own code, from `openunmix` (pip install 'unetsep[bench]') 
 each trains as its own script does; inside our `Separator`, `open_unmix.yaml` names the adapter `OpenUnmixNet`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -19,11 +20,12 @@ RATE = 44_100
 MAX_BIN = 1487  # Open-Unmix reads nothing above 16 kHz: bins of 4096 samples at 44.1 kHz
 
 
-class Peer(nn.Module):
+class Peer(nn.Module, ABC):
     """A separator with its own loss; `forward` takes stems `(batch, source, channel, sample)` and returns the loss."""
 
+    @abstractmethod
     def optimizer(self) -> torch.optim.Optimizer:
-        raise NotImplementedError
+        """The one it was published with."""
 
 
 class OpenUnmixPeer(Peer):

@@ -6,28 +6,10 @@ import soundfile
 import torch
 
 from unetsep.audio.files import InputError
-from unetsep.data import StemsDataModule
 from unetsep.data.cache import CachedTrack
 from unetsep.data.chunks import ChunkLoader, Chunks, ChunkSampler, collate
 
-
-def module(root, **settings):
-    small = {"sample_rate": 8000, "segment_seconds": 0.1, "batch_size": 2, "batches_per_epoch": 3}
-    return StemsDataModule(root, **(small | settings))
-
-
-def epochs(loader, *numbers):
-    """All batches of these epochs, as (stems, tracks)."""
-    batches = []
-    for number in numbers:
-        loader.sampler.set_epoch(number)
-        batches += list(loader)
-    return batches
-
-
-def same(ours, theirs):
-    assert [batch.tracks for batch in ours] == [batch.tracks for batch in theirs]
-    return all(torch.equal(one.stems, two.stems) for one, two in zip(ours, theirs, strict=True))
+from .loading import epochs, module, same
 
 
 def test_a_chunk_is_cut_from_its_track_with_all_stems_in_step(small_set):

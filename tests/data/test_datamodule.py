@@ -16,28 +16,10 @@ from torch.utils.data._utils.pin_memory import pin_memory
 
 from unetsep.__main__ import main as unetsep
 from unetsep.audio.files import InputError
-from unetsep.data import Batch, Remix, StemsDataModule
+from unetsep.data import Batch, Remix
 from unetsep.training.module import SeparationModule
 
-
-def module(root, **settings):
-    small = {"sample_rate": 8000, "segment_seconds": 0.1, "batch_size": 2, "batches_per_epoch": 3}
-    return StemsDataModule(root, **(small | settings))
-
-
-def epochs(loader, *numbers):
-    """All batches of these epochs, as (stems, tracks)."""
-    batches = []
-    for number in numbers:
-        loader.sampler.set_epoch(number)
-        batches += list(loader)
-    return batches
-
-
-def same(ours, theirs):
-    ours, theirs = list(ours), list(theirs)
-    assert [batch.tracks for batch in ours] == [batch.tracks for batch in theirs]
-    return all(torch.equal(one.stems, two.stems) for one, two in zip(ours, theirs, strict=True))
+from .loading import epochs, module, same
 
 
 def test_training_batches_have_the_shape_and_number_asked_for(small_set):
@@ -230,15 +212,24 @@ def test_a_loading_process_that_is_killed_ends_the_training_in_one_line(config, 
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.parametrize("lost", [ConnectionResetError("reset"), EOFError()])
+@pytest.mark.parametrize("lost", [ConnectionResetError("reset"), FileNotFoundError("socket"), EOFError()])
 def test_a_process_that_dies_while_it_hands_a_batch_over_counts_as_gone(small_set, monkeypatch, lost):
-    def hung_up(loader):
-        raise lost
-        yield
-
-    monkeypatch.setattr("torch.utils.data.DataLoader.__iter__", hung_up)
+    monkeypatch.setattr("torch.utils.data.DataLoader.__iter__", lambda _: failing(lost))
     with pytest.raises(RuntimeError, match=r"^DataLoader worker hung up"):
-        next(iter(module(small_set).train_dataloader()))
+        next(iter(module(small_set, workers=1).train_dataloader()))
+
+
+@pytest.mark.parametrize(("workers", "text"), [(0, "disk"), (1, "Caught OSError in DataLoader worker process 0.")])
+def test_an_error_of_reading_is_not_taken_for_a_process_that_is_gone(small_set, monkeypatch, workers, text):
+    monkeypatch.setattr("torch.utils.data.DataLoader.__iter__", lambda _: failing(OSError(text)))
+    with pytest.raises(OSError, match=text):
+        next(iter(module(small_set, workers=workers).train_dataloader()))
+
+
+def failing(error):
+    """A loader's batches, of which not even the first one comes."""
+    raise error
+    yield
 
 
 @pytest.mark.parametrize("workers", [0, 1])

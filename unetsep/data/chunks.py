@@ -155,7 +155,7 @@ class ChunkLoader(DataLoader[tuple[Tensor, str]]):
                 self._given += 1
                 yield batch
         except (OSError, EOFError) as error:
-            if str(error).startswith("Caught "):  # its own, which torch passes on from a worker
+            if self.num_workers == 0 or str(error).startswith("Caught "):  # of reading; torch passes on a worker's own
                 raise
             # a worker that is killed while it hands a batch over hangs up, unseen by torch
             raise RuntimeError(f"DataLoader worker hung up: {error}") from error
