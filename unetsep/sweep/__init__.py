@@ -15,8 +15,9 @@ from unetsep.sweep.fold import MISSING, find
 from unetsep.sweep.front import write_front
 from unetsep.sweep.progress import Lines
 from unetsep.sweep.question import Sweep, read_overrides, read_sweep
+from unetsep.sweep.sampling import make_sampler
 from unetsep.sweep.search import Search
-from unetsep.sweep.study import make_sampler, open_study
+from unetsep.sweep.study import open_study
 
 __all__ = ["main"]
 

@@ -20,7 +20,8 @@ from unetsep.audio.files import InputError
 from unetsep.sweep.document import Config
 from unetsep.sweep.domain import Choice, Option, Range
 from unetsep.sweep.question import Sweep
-from unetsep.sweep.study import SweepStudy, make_sampler
+from unetsep.sweep.sampling import make_sampler
+from unetsep.sweep.study import SweepStudy
 from unetsep.sweep.trials import (
     Outcome,
     Result,

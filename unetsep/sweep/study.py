@@ -1,22 +1,18 @@
 """The Optuna study in a run folder, and the lock that gives it one driver at a time."""
 
-import importlib
-import inspect
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
-from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from sqlalchemy import URL
 
 from unetsep.audio.files import InputError
-from unetsep.sweep.document import label
+from unetsep.sweep.lock import sole
 
 STUDY = "sweep"  # the name of the only study in a file: not the folder's, so that a folder can be renamed and copied
 
@@ -80,7 +76,7 @@ def open_study(run: Path, objectives: Mapping[str, str]) -> Iterator[SweepStudy]
             name = next(iter(optuna.get_all_study_names(storage)), STUDY)
             optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
             study = SweepStudy(name, storage)
-            with _experiments_allowed():
+            with experiments_allowed():
                 study.set_metric_names(list(objectives))
             yield study
         finally:
@@ -89,7 +85,7 @@ def open_study(run: Path, objectives: Mapping[str, str]) -> Iterator[SweepStudy]
 
 
 @contextmanager
-def _experiments_allowed() -> Iterator[None]:
+def experiments_allowed() -> Iterator[None]:
     """Silences Optuna's word that a feature may change: our tests say whether it did."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -98,45 +94,9 @@ def _experiments_allowed() -> Iterator[None]:
 
 @contextmanager
 def _sole_driver(run: Path) -> Iterator[None]:
-    """Holds the run folder: a transaction of SQLite is a lock on every system, and a killed process lets go of it."""
-    with closing(sqlite3.connect(run / ".driver", timeout=0, isolation_level=None)) as lock:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            raise InputError(f"another `unetsep sweep` works on {run}; wait for it, or give another --out") from None
-        yield
-
-
-def make_sampler(given: Any, seed: int, number: int) -> BaseSampler:
-    """A sampler for one trial.
-
-    Its random numbers depend on the sweep's seed and the trial's number alone, so that a sweep that was stopped and
-    started again suggests what it would have suggested, and not its first suggestions once more.
-
-    Args:
-        given: a class path, or a mapping with `class_path` and `init_args`; samplers of Optuna need no module's name.
-        seed: the sweep's seed.
-        number: the trial's number.
-
-    Raises:
-        InputError: if there is no such sampler, or it takes no such argument.
-    """
-    content: Any = {"class_path": given} if isinstance(given, str) else given
-    if not isinstance(content, Mapping) or not {"class_path"} <= set(content) <= {"class_path", "init_args"}:
-        raise InputError(f"sampler: is {label(given)}, but must be {{class_path: TPESampler, init_args: {{...}}}}")
-    module, _, name = str(content["class_path"]).rpartition(".")
+    """Holds the run folder."""
     try:
-        found = getattr(importlib.import_module(module or "optuna.samplers"), name)
-    except (ImportError, AttributeError, ValueError):
-        found = None
-    if not (inspect.isclass(found) and issubclass(found, BaseSampler)):
-        known = [each for each in optuna.samplers.__all__ if each.endswith("Sampler") and each != "BaseSampler"]
-        raise InputError(f"sampler: there is no {content['class_path']}; Optuna's are {', '.join(known)}")
-    arguments = dict(content.get("init_args") or {})
-    if "seed" in inspect.signature(found).parameters and "seed" not in arguments:
-        arguments["seed"] = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    try:
-        with _experiments_allowed():
-            return found(**arguments)
-    except (TypeError, ValueError, ImportError) as error:
-        raise InputError(f"sampler: {name} cannot be made with {label(arguments)}: {error}") from None
+        with sole(run / ".driver"):
+            yield
+    except TimeoutError:
+        raise InputError(f"another `unetsep sweep` works on {run}; wait for it, or give another --out") from None
