@@ -7,6 +7,8 @@ import optuna
 
 from unetsep.sweep.document import Config, parse_yaml
 from unetsep.sweep.question import DEFAULTS, Sweep
+from unetsep.sweep.executors import InProcess
+from unetsep.sweep.rungs import Stop
 from unetsep.sweep.search import Search
 from unetsep.sweep.study import STUDY, open_study
 from unetsep.sweep.trials import Outcome, Result, Task, Watch
@@ -19,10 +21,11 @@ def sweep_of(text: str) -> Sweep:
 
 
 class Toy:
-    """Scores `-(x - 3)^2` at the cost `x + y`; counts what it is asked to do."""
+    """Scores `-(x - 3)^2` at the cost `x + y`, a little less at a rung; counts what it is asked to do."""
 
     def __init__(self) -> None:
         self.trained: list[tuple[int, Config]] = []
+        self.stops: list[tuple[int, float | None]] = []
         self.fails: dict[int, BaseException] = {}
         self.scores: dict[int, dict[str, float]] = {}
 
@@ -34,13 +37,15 @@ class Toy:
             raise ValueError("13 is no size\nfor anything")
         return {"gmacs_per_second": resolved["x"] + resolved["y"], "params": resolved["x"] * 10.0}
 
-    def train(self, config: Config, folder: Path, watch: Watch) -> Outcome:
+    def train(self, config: Config, folder: Path, stop: Stop | None, watch: Watch) -> Outcome:
         number = int(folder.name)
         self.trained.append((number, config))
+        self.stops.append((number, stop.amount if stop else None))
         watch("half of it")
         if number in self.fails:
             raise self.fails.pop(number)
-        return Outcome(self.scores.get(number, {"val/usdr": -(float(config["x"] - 3) ** 2), "val/usdr/vocals": 1.0}), 2)
+        score = -(float(config["x"] - 3) ** 2) - (1 / stop.amount if stop else 0)
+        return Outcome(self.scores.get(number, {"val/usdr": score, "val/usdr/vocals": 1.0}), 2)
 
 
 class Notes:
@@ -49,15 +54,11 @@ class Notes:
     def __init__(self) -> None:
         self.begun: list[tuple[int, int, bool]] = []
         self.ended: list[Result] = []
-        self.lines: list[str] = []
 
-    def begins(self, task: Task, trained: int, resumed: bool) -> None:
-        self.begun.append((task.number, trained, resumed))
+    def begins(self, task: Task, begun: int, resumed: bool) -> None:
+        self.begun.append((task.number, begun, resumed))
 
-    def watches(self, line: str) -> None:
-        self.lines.append(line)
-
-    def ends(self, result: Result, trained: int) -> None:
+    def ends(self, result: Result, begun: int) -> None:
         self.ended.append(result)
 
     def states(self) -> list[str]:
@@ -67,7 +68,7 @@ class Notes:
 def run(sweep: Sweep, folder: Path, toy: Any = None) -> tuple[Notes, Toy, str]:
     toy, notes = toy or Toy(), Notes()
     with open_study(folder, sweep.objectives) as study:
-        return notes, toy, Search(sweep, folder, study, notes).run(toy)
+        return notes, toy, Search(sweep, folder, study, notes).run(toy, InProcess(toy.train))
 
 
 def trials_of(folder: Path) -> list[optuna.trial.FrozenTrial]:

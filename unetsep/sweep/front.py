@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unetsep.sweep.document import read_yaml, write_yaml
-from unetsep.sweep.search import PLACE
+from unetsep.sweep.judging import PLACE
 from unetsep.sweep.trials import read_result
 
 
@@ -49,11 +49,11 @@ def write_front(run: Path, objectives: Mapping[str, str]) -> list[Path]:
     """
     folder = run / "pareto"
     results = [(trial, read_result(trial)) for trial in sorted((run / "trials").glob("[0-9]*"))]
-    complete = [(trial, result) for trial, result in results if result is not None and result.state == "complete"]
-    points = [[result.value(measure) for measure in objectives] for _, result in complete]
+    measured = [(trial, result) for trial, result in results if result is not None and result.measured]
+    points = [[result.value(measure) for measure in objectives] for _, result in measured]
     best = pareto_front(points, [direction == "maximize" for direction in objectives.values()])
     written = []
-    for trial in (complete[index][0] for index in best):
+    for trial in (measured[index][0] for index in best):
         if (trial / "config.yaml").is_file():
             content = {key: value for key, value in read_yaml(trial / "config.yaml").items() if key not in PLACE}
             written.append(folder / f"{trial.name}.yaml")
