@@ -7,11 +7,7 @@ from unetsep.sweep.search import Search
 from unetsep.sweep.study import open_study
 from unetsep.sweep.trials import read_result, trial_folder
 
-from .toy import LINE, Toy, run, sweep_of, trials_of
-
-
-class Killed(BaseException):
-    """What nothing catches."""
+from .toy import LINE, Killed, Toy, run, sweep_of, trials_of
 
 
 @pytest.mark.parametrize("sampler", ["TPESampler", "RandomSampler", "BruteForceSampler", "NSGAIISampler"])
@@ -46,7 +42,7 @@ def test_the_trial_that_was_killed_is_trained_again_under_its_own_number_with_it
         run(sweep_of(LINE), tmp_path, toy)
     notes, again, _ = run(sweep_of(LINE), tmp_path)
     assert again.trained[0] == toy.trained[2]
-    assert notes.begun[0] == (2, 2, True)
+    assert notes.begun[0] == (2, 3, True)
     assert all(trial.state == TrialState.COMPLETE for trial in trials_of(tmp_path))
 
 
@@ -54,7 +50,7 @@ def test_a_sweep_killed_between_the_result_and_the_study_does_not_train_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Search, "_tell", lambda *_: (_ for _ in ()).throw(Killed()))
+        patch.setattr(Search, "_settle", lambda *_: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             run(sweep_of(LINE), tmp_path)
     assert trials_of(tmp_path)[0].state == TrialState.RUNNING

@@ -8,7 +8,8 @@ from optuna.trial import TrialState
 
 from unetsep.audio.files import InputError
 from unetsep.sweep import search
-from unetsep.sweep.search import PATIENCE, fingerprint_of
+from unetsep.sweep.judging import fingerprint_of
+from unetsep.sweep.search import PATIENCE
 from unetsep.sweep.trials import read_result, trial_folder
 
 from . import toy as toy_module
@@ -20,8 +21,7 @@ GRID = "space: {x: {choice: {1: {}, 2: {y: {choice: [0, 1, 2]}}}}}\nsampler: Bru
 def test_so_many_trials_are_trained_as_the_sweep_wants(tmp_path: Path) -> None:
     notes, toy, gave_up = run(sweep_of(LINE), tmp_path)
     assert (len(toy.trained), gave_up) == (5, "")
-    assert notes.begun == [(number, number, False) for number in range(5)]
-    assert notes.lines == ["half of it"] * 5
+    assert notes.begun == [(number, number + 1, False) for number in range(5)]
     for number, config in toy.trained:
         result = json.loads((tmp_path / "trials" / f"{number:04d}" / "result.json").read_text())
         assert result.pop("seconds") >= 0
@@ -30,6 +30,8 @@ def test_so_many_trials_are_trained_as_the_sweep_wants(tmp_path: Path) -> None:
             "state": "complete",
             "reason": "",
             "scores": {"val/usdr": -((config["x"] - 3) ** 2), "val/usdr/vocals": 1.0},
+            "spread": {},
+            "rungs": [{"val/usdr": -((config["x"] - 3) ** 2), "val/usdr/vocals": 1.0}],
             "cost": {"gmacs_per_second": config["x"], "params": config["x"] * 10},
             "params": {"x": config["x"]},
             "epoch": 2,
@@ -43,7 +45,7 @@ def test_the_study_holds_every_objective_under_its_name(tmp_path: Path) -> None:
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     for trial in study.trials:
         assert trial.values == [-((trial.params["x"] - 3) ** 2), trial.params["x"]]
-        assert trial.user_attrs["cost"]["params"] == trial.params["x"] * 10
+        assert trial.user_attrs["judged"]["cost"]["params"] == trial.params["x"] * 10
         assert trial.user_attrs["scores"]["val/usdr/vocals"] == 1.0
 
 
@@ -57,7 +59,7 @@ def test_what_is_without_end_is_null_in_the_result_and_not_in_the_study(tmp_path
     result = read_result(tmp_path / "trials" / "0000")
     assert result is not None
     assert math.isnan(result.value("cost/receptive_field_seconds"))
-    assert trials_of(tmp_path)[0].user_attrs["cost"] == {"gmacs_per_second": 1.0}
+    assert trials_of(tmp_path)[0].user_attrs["judged"]["cost"] == {"gmacs_per_second": 1.0}
 
 
 def test_one_objective_is_enough(tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ def test_an_exhaustive_sampler_may_be_refused_more_often_than_others(
 
 
 def test_other_samplers_need_a_number_of_trials(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"toy.yaml: trials: is missing; only a BruteForceSampler"):
+    with pytest.raises(InputError, match=r"toy.yaml: trials: is missing; only samplers of lists and grids"):
         run(sweep_of(LINE.replace("trials: 5", "")), tmp_path)
 
 
@@ -190,7 +192,9 @@ def test_more_trials_may_be_asked_for_later(tmp_path: Path) -> None:
 def test_trials_of_another_study_are_not_mistaken_for_ones_own(tmp_path: Path) -> None:
     run(sweep_of(LINE), tmp_path)
     (tmp_path / "study.db").unlink()
-    with pytest.raises(InputError, match=r"trials/0000 is of no trial in .*study.db; give another --out, or remove"):
+    with pytest.raises(
+        InputError, match=r"trials/0000 is of no trial in this run's study; give another --out, or remove"
+    ):
         run(sweep_of(LINE), tmp_path)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import optuna
 
 from unetsep.sweep.document import Config, parse_yaml
-from unetsep.sweep.question import DEFAULTS, Sweep
 from unetsep.sweep.executors import InProcess
+from unetsep.sweep.question import DEFAULTS, Sweep
 from unetsep.sweep.rungs import Stop
 from unetsep.sweep.search import Search
 from unetsep.sweep.study import STUDY, open_study
@@ -18,6 +18,10 @@ LINE = "seed: 1\nspace: {x: {int: [1, 100]}}\ntrials: 5\n"
 
 def sweep_of(text: str) -> Sweep:
     return Sweep("toy.yaml", {**DEFAULTS, **parse_yaml(text, "toy.yaml")})
+
+
+class Killed(BaseException):
+    """What nothing catches."""
 
 
 class Toy:

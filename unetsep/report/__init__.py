@@ -57,6 +57,8 @@ def answer(args: Sequence[str]) -> int:
     from unetsep.sweep import main as search
 
     run = search(args)
+    if run is None:  # it was only asked how a sweep stands
+        return 0
     print()
     code = main([str(run)])
     print(f"best configs: {run / 'pareto'}   trials: {run / 'trials'}   listen: open {run / 'report' / 'index.html'}")

@@ -4,91 +4,131 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from unetsep.audio.files import InputError
+from unetsep.sweep.cluster import Cluster
 from unetsep.sweep.document import read_yaml, write_yaml
+from unetsep.sweep.executors import Executor, InProcess
+from unetsep.sweep.faith import faithfulness
 from unetsep.sweep.fold import MISSING, find
 from unetsep.sweep.front import write_front
-from unetsep.sweep.progress import Lines
+from unetsep.sweep.nodes import Training
 from unetsep.sweep.question import Sweep, read_overrides, read_sweep
 from unetsep.sweep.sampling import make_sampler
 from unetsep.sweep.search import Search
+from unetsep.sweep.status import status
 from unetsep.sweep.study import open_study
+from unetsep.sweep.trials import Train, read_result
+from unetsep.sweep.watching import Watching
 
 __all__ = ["main"]
 
 
-def main(args: Sequence[str]) -> Path:
-    """Runs a sweep, or goes on with it, or says that it is done.
+def main(args: Sequence[str]) -> Path | None:
+    """Runs a sweep, or goes on with it, or says that it is done, or how far it is.
 
     Args:
         args: the command line after `unetsep sweep`.
 
     Returns:
-        The run folder.
+        The run folder; None where only `--status` was asked for.
 
     Raises:
         InputError: if the file, the folder, the data or an override is not what it must be.
         SystemExit: 130 after Ctrl-C.
     """
-    given, rest = _parser().parse_known_args(list(args))
+    parser = _parser()
+    given, rest = parser.parse_known_args(list(args))
+    console = Console(file=sys.stdout)
+    if given.status is not None:
+        status(given.status, console)
+        return None
+    if given.file is None:
+        parser.error("the following arguments are required: FILE")
     file = Path(given.file)
-    sweep = read_sweep(file, given.trials, given.data, read_overrides(rest))
+    sweep = read_sweep(file, given.trials, given.data, read_overrides(rest), given.storage)
     run = Path(given.out or Path("runs") / file.stem)
-    lines = Lines(sweep, Console(file=sys.stdout))
-    try:
-        _go_on(sweep, run, lines)
-    except KeyboardInterrupt:
-        lines.stops()
-        again = shlex.join(["unetsep", "sweep", *args])
-        lines.says(f"stopped; finished trials are kept in {run}. Go on with: {again}")
-        raise SystemExit(130) from None
+    with Watching(sweep, run, console) as watching:
+        try:
+            _go_on(sweep, run, watching, given)
+        except KeyboardInterrupt:
+            watching.stops()
+            again = shlex.join(["unetsep", "sweep", *args])
+            watching.says(f"stopped; what was trained is kept in {run}. Go on with: {again}")
+            raise SystemExit(130) from None
     return run
 
 
-def _go_on(sweep: Sweep, run: Path, lines: Lines) -> None:
+def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespace) -> None:
     make_sampler(sweep.document["sampler"], 0, 0)
     if sweep.root is None and find(sweep.space.base, "data.root") is MISSING:
         raise InputError(
             f"{sweep.source}: no data; give --data ROOT, or describe a data set under `synthetic:` in the file"
         )
-    if _claim(sweep, run) and _is_done(sweep, run, lines):
+    if _claim(sweep, run) and not given.enqueue and _is_done(sweep, run, watching):
         return
     # Lightning takes seconds to import, and a sweep that is done needs none of it
     from unetsep.sweep.trial import CommandLine
 
     runner = CommandLine(run.absolute().name, timed=sweep.measures_speed)
-    lines.says(f"{sweep.source}: {sweep.document['question']}".rstrip(" :"), "bold")
+    watching.says(f"{sweep.source}: {sweep.document['question']}".rstrip(" :"), "bold")
     try:
         first = sweep.space.check(runner.resolve, runner.build)
     except InputError as error:
         raise InputError(f"{sweep.source}: {error}") from None
     if sweep.document["synthetic"] is not None and sweep.root is not None:
         runner.make_data(sweep.root, sweep.synthetic)
-    write_yaml(run / "sweep.yaml", sweep.document)
-    if not (run / "floor.json").is_file():
-        floor = runner.write_floor(first.config, run / "floor.json")
-        usdr = floor.get("usdr", math.nan)
-        lines.says(f"the floor, one fixed frequency mask per stem and no network: usdr {usdr:.2f} dB")
-    with open_study(run, sweep.objectives) as study:
-        search = Search(sweep, run, study, lines)
-        if study.trials:
-            lines.says(f"{run} holds {search.trained} trained trials; going on")
-        gave_up = search.run(runner)
+    with (
+        open_study(run, sweep.objectives, sweep.storage) as study,
+        _executor(sweep, run, runner.train, given.ray) as executor,
+    ):
+        write_yaml(run / "sweep.yaml", sweep.document)
+        if not (run / "floor.json").is_file():
+            floor = runner.write_floor(first.config, run / "floor.json")
+            usdr = floor.get("usdr", math.nan)
+            watching.says(f"the floor, one fixed frequency mask per stem and no network: usdr {usdr:.2f} dB")
+        search = Search(sweep, run, study, watching)
+        if search.begun:
+            watching.says(f"{run} holds {search.begun} trained trials; going on")
+        gave_up = search.run(runner, executor)
         write_front(run, sweep.objectives)
-    lines.says(f"{gave_up or 'done'}: {search.trained} trials trained, all in {run}")
+        begun = search.begun
+    for line in _agreement(run, sweep):
+        watching.says(line)
+    watching.says(f"{gave_up or 'done'}: {begun} trials trained, all in {run}")
 
 
-def _is_done(sweep: Sweep, run: Path, lines: Lines) -> bool:
-    with open_study(run, sweep.objectives) as study:
-        search = Search(sweep, run, study, lines)
+@contextmanager
+def _executor(sweep: Sweep, run: Path, train: Train, address: str | None) -> Iterator[Executor]:
+    """What trains the trials: this process, or Ray's workers."""
+    if address is None:
+        yield InProcess(train)
+        return
+    folders = [Path(find(sweep.space.base, "data.root"))]
+    with Cluster(address, Training(run.absolute().name), sweep.needs, run, folders) as cluster:
+        yield cluster
+
+
+def _agreement(run: Path, sweep: Sweep) -> list[str]:
+    """Whether short trainings predicted long ones, in sentences; none without rungs or a score to go by."""
+    score = next((measure for measure in sweep.objectives if not measure.startswith("cost/")), None)
+    if sweep.rungs is None or score is None:
+        return []
+    results = [read_result(folder) for folder in sorted((run / "trials").glob("[0-9]*"))]
+    return faithfulness([result for result in results if result is not None], sweep.rungs, score)
+
+
+def _is_done(sweep: Sweep, run: Path, watching: Watching) -> bool:
+    with open_study(run, sweep.objectives, sweep.storage) as study:
+        search = Search(sweep, run, study, watching)
         if search.done:
             write_front(run, sweep.objectives)
-            lines.says(f"{run} is done already: {search.trained} trials trained; --trials asks for more")
+            watching.says(f"{run} is done already: {search.begun} trials trained; --trials asks for more")
         return search.done
 
 
@@ -99,10 +139,22 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Further arguments set config keys for every trial, which are then not searched: --trainer.max_epochs=3",
         allow_abbrev=False,
     )
-    parser.add_argument("file", metavar="FILE", help="the question, such as sweeps/shallow.yaml")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the question, such as sweeps/shallow.yaml")
     parser.add_argument("--trials", type=int, metavar="N", help="how many trials to train (default: the file's number)")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/<name of the file>)")
     parser.add_argument("--data", type=Path, metavar="ROOT", help="a data set, instead of the file's synthetic one")
+    parser.add_argument(
+        "--enqueue", type=Path, metavar="CONFIG", action="append", default=[], help="a config to try first; repeatable"
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="train on Ray's workers: `local` for this machine's, or a cluster's address",
+    )
+    parser.add_argument(
+        "--storage", metavar="URL", help="a database for several drivers: postgresql+psycopg://user@host/db"
+    )
+    parser.add_argument("--status", type=Path, metavar="DIR", help="say how far the sweep in a run folder is, and end")
     return parser
 
 

@@ -1,16 +1,22 @@
-"""The sampler of a sweep, by class path."""
+"""The sampler of a sweep, by class path, and what it is shown of a study."""
 
 import importlib
 import inspect
-from collections.abc import Mapping
+import zlib
+from collections.abc import Container, Mapping, Sequence
+from copy import copy, deepcopy as copied
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler, RandomSampler
+from optuna.samplers._lazy_random_state import LazyRandomState
+from optuna.trial import FrozenTrial, TrialState
 
 from unetsep.audio.files import InputError
 from unetsep.sweep.document import label
+from unetsep.sweep.standing import point, rungs_of
 from unetsep.sweep.study import experiments_allowed
 
 
@@ -47,3 +53,107 @@ def make_sampler(given: Any, seed: int, number: int) -> BaseSampler:
             return found(**arguments)
     except (TypeError, ValueError, ImportError) as error:
         raise InputError(f"sampler: {name} cannot be made with {label(arguments)}: {error}") from None
+
+
+def exhaustive(sampler: BaseSampler) -> bool:
+    """Whether a sampler knows its end, so that a sweep needs no number of trials."""
+    return isinstance(sampler, GridSampler | BruteForceSampler)
+
+
+def seen(trials: Sequence[FrozenTrial], measures: Sequence[str], enough: int = 10) -> list[FrozenTrial]:
+    """A study's trials as a sampler may compare them: at the highest rung that at least so many have reached.
+
+    Trials that reached only lower rungs are left out, for a short training compares with no longer one. What another
+    sweep trained to its end stays as it is.
+
+    Args:
+        trials: the study's.
+        measures: the objectives.
+        enough: how many it takes for a rung to be looked at; the first rung is, however many reached it.
+    """
+    reached = [len(rungs_of(trial)) for trial in trials if trial.state != TrialState.FAIL]
+    level = next((level for level in range(max(reached, default=0) - 1, 0, -1) if _above(reached, level) >= enough), 0)
+    shown = []
+    for trial in trials:
+        if trial.state == TrialState.FAIL or not rungs_of(trial):
+            shown.append(trial)
+        elif len(rungs_of(trial)) > level:
+            shown.append(_completed(trial, point(trial, level, measures)))
+    return shown
+
+
+def _above(reached: Sequence[int], level: int) -> int:
+    return sum(count > level for count in reached)
+
+
+def _completed(trial: FrozenTrial, values: Sequence[float]) -> FrozenTrial:
+    other = copy(trial)
+    other.state, other.values = TrialState.COMPLETE, list(values)
+    return other
+
+
+class AtRung(BaseSampler):
+    """A sampler that is shown other trials than its study's own.
+
+    What it draws for one name depends on that name, and not on how many were asked for before: a trial whose suggestion
+    was interrupted by a kill is completed as it would have been.
+
+    Args:
+        inner: the sampler that suggests; a new one for every trial.
+        trials: what it is shown of the study.
+    """
+
+    def __init__(self, inner: BaseSampler, trials: Sequence[FrozenTrial]):
+        self.inner = inner
+        self.trials = trials
+
+    def reseed_rng(self) -> None:
+        """Gives the sampler other random numbers."""
+        self.inner.reseed_rng()
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """What is suggested at once."""
+        return self.inner.infer_relative_search_space(self._view(study, trial), trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Suggests what is suggested at once."""
+        return self.inner.sample_relative(self._view(study, trial), trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Suggests one value."""
+        return self.inner.sample_independent(self._view(study, trial), trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Prepares a trial."""
+        self.inner.before_trial(self._view(study, trial), trial)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Takes note of a trial's end."""
+        self.inner.after_trial(self._view(study, trial), trial, state, values)
+
+    def _view(self, study: optuna.Study, trial: FrozenTrial) -> optuna.Study:
+        # a trial that was asked before a kill and is asked again must not see what was suggested for itself
+        return _View(study, [other for other in self.trials if other.number != trial.number])
+
+
+class _View(optuna.Study):
+    """A study with other trials."""
+
+    def __init__(self, study: optuna.Study, trials: list[FrozenTrial]):
+        self.__dict__.update(study.__dict__)
+        self._study, self._shown = study, trials
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        trials = [trial for trial in self._shown if states is None or trial.state in states]
+        return copied(trials) if deepcopy else trials
+
+    def stop(self) -> None:
+        self._study.stop()

@@ -1,5 +1,8 @@
 """The Optuna study in a run folder, and the lock that gives it one driver at a time."""
 
+import os
+import platform
+import secrets
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping
@@ -23,6 +26,16 @@ class SweepStudy(optuna.Study):
     def __init__(self, name: str, storage: optuna.storages.RDBStorage):
         super().__init__(name, storage)
         self.database = storage.engine
+        self.driver = f"{platform.node()} {os.getpid()} {secrets.token_hex(4)}"
+
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        """Meanwhile no other driver of the study decides anything."""
+        yield
+
+    def lives(self, driver: str) -> bool:
+        """Whether the process still runs that called itself so."""
+        return driver == self.driver
 
     @property
     def exhausted(self) -> bool:
@@ -52,7 +65,7 @@ class _Connection(sqlite3.Connection):
 
 
 @contextmanager
-def open_study(run: Path, objectives: Mapping[str, str]) -> Iterator[SweepStudy]:
+def open_study(run: Path, objectives: Mapping[str, str], storage: str | None = None) -> Iterator[SweepStudy]:
     """The study in `run/study.db`, made if there is none; closed, with all its files, at the end.
 
     Args:
@@ -67,21 +80,21 @@ def open_study(run: Path, objectives: Mapping[str, str]) -> Iterator[SweepStudy]
     with _sole_driver(run):
         url = URL.create("sqlite", database=str(run.absolute() / "study.db")).render_as_string()
         try:
-            storage = optuna.storages.RDBStorage(url, {"connect_args": {"timeout": 60, "factory": _Connection}})
+            database = optuna.storages.RDBStorage(url, {"connect_args": {"timeout": 60, "factory": _Connection}})
         except Exception as error:  # sqlalchemy's own, of many kinds
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{run / 'study.db'} cannot be opened as a study ({reason}); give another --out") from None
         try:
             directions = [StudyDirection[direction.upper()] for direction in objectives.values()]
-            name = next(iter(optuna.get_all_study_names(storage)), STUDY)
-            optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
-            study = SweepStudy(name, storage)
+            name = next(iter(optuna.get_all_study_names(database)), STUDY)
+            optuna.create_study(storage=database, study_name=name, directions=directions, load_if_exists=True)
+            study = SweepStudy(name, database)
             with experiments_allowed():
                 study.set_metric_names(list(objectives))
             yield study
         finally:
-            storage.remove_session()
-            storage.engine.dispose()
+            database.remove_session()
+            database.engine.dispose()
 
 
 @contextmanager
