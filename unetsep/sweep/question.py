@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from unetsep.audio.files import InputError
+from unetsep.sweep.cluster import Needs, read_resources
 from unetsep.sweep.document import Config, label, parse_yaml, read_yaml
-from unetsep.sweep.domain import FRAGMENT, Choice, Domain, read_space
+from unetsep.sweep.domain import FRAGMENT, Choice, Domain, every_domain, read_space
 from unetsep.sweep.fold import layered, put
+from unetsep.sweep.means import check_storage, check_warm_start, read_seeds, refuse_set_twice
+from unetsep.sweep.rungs import Rungs, read_rungs
 from unetsep.sweep.space import Space
 
 COST = (
@@ -31,6 +34,8 @@ DEFAULTS: dict[str, Any] = {
     "fragments": {},
     "objectives": {"val/usdr": "maximize", "cost/gmacs_per_second": "minimize"},
     "trials": None,
+    "rungs": None,
+    "seeds": None,
     "sampler": {"class_path": "TPESampler", "init_args": {"multivariate": True, "group": True}},
     "budget": {},
     "seed": 0,
@@ -38,7 +43,11 @@ DEFAULTS: dict[str, Any] = {
     "space": None,
     "synthetic": None,
     "data": None,
+    "warm_start": [],
+    "resources": None,
+    "storage": None,
 }
+ASIDE = ("question", "trials", "warm_start", "resources", "storage")  # another of these is still the same question
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,31 @@ class Sweep:
         """The most that a trial may cost, by name on the cost card."""
         return dict(self.document["budget"])
 
+    @cached_property
+    def rungs(self) -> Rungs | None:
+        """The lengths of training after which only the best go on; None if all are trained to the end."""
+        return read_rungs(self.document["rungs"])
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that every config is trained with; empty for the config's own."""
+        return read_seeds(self.document["seeds"])
+
+    @property
+    def needs(self) -> Needs:
+        """What one training takes of a cluster."""
+        return read_resources(self.document["resources"])
+
+    @property
+    def storage(self) -> str | None:
+        """The URL of a database that several drivers share; None for a file in the run folder."""
+        return None if self.document["storage"] is None else str(self.document["storage"])
+
+    @property
+    def warm_start(self) -> list[Path]:
+        """The run folders of other sweeps to learn from."""
+        return [Path(folder) for folder in self.document["warm_start"]]
+
     @property
     def root(self) -> Path | None:
         """The root of the data set, whether it exists yet or not; None where the config says it."""
@@ -93,24 +127,25 @@ class Sweep:
     @cached_property
     def space(self) -> Space:
         """What is searched."""
-        domains = read_space(self.document["space"])
-        fragments = self.document["fragments"]
-        base: Config = {}
-        for name in self.document["base"]:
-            base = layered(base, fragments[name])
+        base = _layered(self.document)
         if self.root is not None:
             put(base, "data.root", str(self.root))
-        return Space(base, domains, fragments, self.document["overrides"])
+        overrides = {**self.document["overrides"], **(self.rungs.settings if self.rungs else {})}
+        return Space(base, read_space(self.document["space"]), self.document["fragments"], overrides)
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """The keys in which another sweep's document asks another question; more trials are the same question."""
-        mine, theirs = ({**document, "question": None, "trials": None} for document in (self.document, other))
+        mine, theirs = ({**DEFAULTS, **document} for document in (self.document, other))
         keys = dict.fromkeys([*mine, *theirs])
-        return [key for key in keys if mine.get(key) != theirs.get(key)]
+        return [key for key in keys if key not in ASIDE and mine.get(key) != theirs.get(key)]
 
 
 def read_sweep(
-    path: Path, trials: int | None = None, data: Path | None = None, overrides: Mapping[str, Any] | None = None
+    path: Path,
+    trials: int | None = None,
+    data: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    storage: str | None = None,
 ) -> Sweep:
     """Reads a sweep's file.
 
@@ -119,6 +154,7 @@ def read_sweep(
         trials: how many trials to train instead of the file's number.
         data: root of a data set to use instead of the synthetic one.
         overrides: values by dotted key, besides and over the file's own.
+        storage: URL of a database instead of the file's own.
 
     Raises:
         InputError: if the file says anything that is not understood, naming the file and the key.
@@ -131,6 +167,8 @@ def read_sweep(
         document["overrides"] = {**_mapping(document, "overrides"), **(overrides or {})}
         if trials is not None:
             document["trials"] = trials
+        if storage is not None:
+            document["storage"] = storage
         if data is not None:
             document["data"], document["synthetic"] = str(data), None
         if document["data"] is not None:
@@ -144,6 +182,9 @@ def read_sweep(
         names = [*document["base"], *_fragments_of(domains)]
         known = _mapping(document, "fragments")
         document["fragments"] = {name: known[name] if name in known else _read_fragment(path, name) for name in names}
+        rungs, seeds = read_rungs(document["rungs"]), read_seeds(document["seeds"])
+        searched = [key for key, _ in every_domain(domains)]
+        refuse_set_twice(rungs, seeds, searched, document["overrides"], _layered(document))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return Sweep(str(path), document)
@@ -196,12 +237,23 @@ def _check_values(document: Config) -> None:
         raise InputError(f"trials: is {label(trials)}, but must be a whole number, 1 or more")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"seed: is {label(seed)}, but must be a whole number, 0 or more")
+    read_resources(document["resources"])
+    check_storage(document["storage"])
+    check_warm_start(document["warm_start"])
     if document["synthetic"] is not None:
         synthetic = _mapping(document, "synthetic")
         _refuse_unknown(synthetic, SYNTHETIC, "synthetic")
         for key, value in synthetic.items():
             if not _is_number(value) or value < 0 or (key != "seconds" and not isinstance(value, int)):
                 raise InputError(f"synthetic: {key} is {label(value)}, but must be a number, 0 or more")
+
+
+def _layered(document: Config) -> Config:
+    """The config that every trial starts from."""
+    base: Config = {}
+    for name in document["base"]:
+        base = layered(base, document["fragments"][name])
+    return base
 
 
 def _fragments_of(domains: Mapping[str, Domain]) -> list[str]:

@@ -2,16 +2,15 @@
 
 import importlib
 import inspect
-import zlib
 from collections.abc import Container, Mapping, Sequence
-from copy import copy, deepcopy as copied
+from copy import copy
+from copy import deepcopy as copied
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler, RandomSampler
-from optuna.samplers._lazy_random_state import LazyRandomState
+from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from unetsep.audio.files import InputError
@@ -94,9 +93,6 @@ def _completed(trial: FrozenTrial, values: Sequence[float]) -> FrozenTrial:
 
 class AtRung(BaseSampler):
     """A sampler that is shown other trials than its study's own.
-
-    What it draws for one name depends on that name, and not on how many were asked for before: a trial whose suggestion
-    was interrupted by a kill is completed as it would have been.
 
     Args:
         inner: the sampler that suggests; a new one for every trial.
