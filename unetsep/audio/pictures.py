@@ -32,6 +32,8 @@ _MORE_COLOURS = ("#a678f0", "#f4845f", "#9fd356", "#56cfe1", "#e0aaff", "#d4a373
 _BACKGROUND = "#101216"
 _KNEE_HZ = 200.0  # below it the frequency axis is about linear, above it about logarithmic
 _DPI = 110
+_LEFT, _BELOW, _GAP = 0.6, 0.5, 0.15  # inches for the labels of the axes, and between panels
+_BAR, _LEGEND = 0.85, 0.35  # inches for the colour bar at the right, and for the legend below
 _RANGE_DB, _FULL_DB = 80.0, 25.0  # black, and full colour in the maps, this far below the loudest bin
 _TICKS_HZ = (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0, 20000.0)
 
@@ -78,7 +80,7 @@ def draw_spectrograms(
     loudest = max(float(level.max()) for level in levels.values())
     rows = math.ceil(len(levels) / columns)
     width, height = (10.0 if columns == 1 else 7.0), 2.0
-    figure, panels = _panels(rows, columns, width, height)
+    figure, panels = _panels(rows, columns, width, height, right=_BAR)
     grid = _Grid(shape, sample_rate, hop, start, width, height)
     for panel, (title, level) in zip(panels, levels.items(), strict=False):
         picture = level.reshape(-1)[grid.loudest_bins(level)] - loudest
@@ -86,7 +88,10 @@ def draw_spectrograms(
         image = _show(panel, grid, picture, title, SOURCE_COLOURS.get(source, "white"))
     for panel in panels[len(levels) :]:
         panel.set_axis_off()
-    bar = figure.colorbar(image, ax=panels, label="dB below the loudest bin", pad=0.01, aspect=15 * rows, shrink=0.9)
+    paper_width, paper_height = figure.get_size_inches()
+    bottom, up = _BELOW / paper_height, 1 - (_BELOW + _GAP) / paper_height
+    beside = figure.add_axes((1 - (_BAR - 0.1) / paper_width, bottom, 0.1 / paper_width, up))
+    bar = figure.colorbar(image, cax=beside, label="dB below the loudest bin")
     bar.outline.set_visible(False)
     _save(figure, path)
 
@@ -126,7 +131,7 @@ def draw_segmentation(
                 f" sources ({', '.join(sources)}): give indices from 0 to {len(sources) - 1}"
             )
     width, height = (11.0 if len(owners) == 1 else 7.0), 4.6
-    figure, panels = _panels(1, len(owners), width, height)
+    figure, panels = _panels(1, len(owners), width, height, below=_LEGEND)
     grid = _Grid(shape, sample_rate, hop, start, width, height)
     loudest = grid.loudest_bins(level)  # the loudest of the bins that share a pixel speaks for it
     below = level.max() - level.reshape(-1)[loudest]
@@ -138,7 +143,7 @@ def draw_segmentation(
         _show(panel, grid, dark + (palette[owner.reshape(-1)[loudest]] - dark) * brightness, title, "white")
     figure.legend(
         handles=[Patch(color=colours[source], label=source) for source in sources],
-        loc="outside lower center",
+        loc="lower center",
         ncols=min(len(sources), 8),
         frameon=False,
     )
@@ -206,14 +211,30 @@ def _one_shape(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
     return next(iter(shapes.values()))
 
 
-def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of panels, each this many inches wide and high, with room for labels below and a colour bar beside."""
-    figure = Figure(figsize=(width * columns + 0.5, height * rows + 0.5), dpi=_DPI, layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for panel in axes[-1]:
-        panel.set_xlabel("time in seconds")
-    for panel in axes[:, 0]:
-        panel.set_ylabel("frequency in kHz")
+def _panels(
+    rows: int, columns: int, width: float, height: float, *, right: float = 0.0, below: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """A figure of panels, of this many inches each with its share of the margins; more is kept free where asked for.
+
+    The margins are given: matplotlib's search for them takes half of the time.
+    """
+    paper_width, paper_height = width * columns + 0.5, height * rows + 0.5
+    right, below = max(right, _GAP), below + _BELOW
+    margins = {
+        "left": _LEFT / paper_width,
+        "right": 1 - right / paper_width,
+        "bottom": below / paper_height,
+        "top": 1 - _GAP / paper_height,
+        # as parts of a panel's size
+        "wspace": _GAP * columns / (paper_width - _LEFT - right - _GAP * (columns - 1)),
+        "hspace": _GAP * rows / (paper_height - below - _GAP * rows),
+    }
+    figure = Figure(figsize=(paper_width, paper_height), dpi=_DPI)
+    axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=margins)
+    for (row, column), panel in np.ndenumerate(axes):  # labels at the edges alone: every tick takes its time
+        panel.set(xlabel="time in seconds", ylabel="frequency in kHz")
+        panel.xaxis.set_visible(row == rows - 1)
+        panel.yaxis.set_visible(column == 0)
     return figure, list(axes.reshape(-1))
 
 
@@ -230,7 +251,9 @@ def _show(panel: Axes, grid: _Grid, picture: Array, title: str, colour: str) -> 
         extent=extent,
         interpolation="nearest",
     )
-    panel.set_yticks([grid.height(hertz) for hertz in grid.ticks_hz], [f"{hertz / 1000:g}" for hertz in grid.ticks_hz])
+    if panel.yaxis.get_visible():
+        names = [f"{hertz / 1000:g}" for hertz in grid.ticks_hz]
+        panel.set_yticks([grid.height(hertz) for hertz in grid.ticks_hz], names)
     box = {"facecolor": _BACKGROUND, "edgecolor": "none", "alpha": 0.75, "boxstyle": "round,pad=0.25"}
     panel.text(0.008, 0.96, title, transform=panel.transAxes, va="top", color=colour, weight="bold", bbox=box)
     return image
@@ -238,4 +261,5 @@ def _show(panel: Axes, grid: _Grid, picture: Array, title: str, colour: str) -> 
 
 def _save(figure: Figure, path: Path) -> None:
     with replacing(path) as unfinished:
-        figure.savefig(unfinished, format="png")
+        # in three fifths of the time of the usual 6, and the files are as large
+        figure.savefig(unfinished, format="png", pil_kwargs={"compress_level": 4})
