@@ -8,6 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from unetsep.audio.stft import istft, stft
+from unetsep.metrics import cost
 from unetsep.metrics.cost import cost_card
 from unetsep.model import AttentionBlock, DeepUNet, RecurrentBlock, Separator, TFCTDFUNet, UNet
 
@@ -101,6 +102,17 @@ def test_the_macs_of_an_lstm_are_counted_although_torch_overlooks_them_on_the_cp
     with_lstm = cost_card(Masker(Recurrent(nn.LSTM)), measure=False, seconds=0.5)["gmacs_per_second"]
     without = cost_card(Masker(), measure=False, seconds=0.5)["gmacs_per_second"]
     assert with_lstm - without == pytest.approx(frames * 4 * (5 * 5 + 5 * 5) / 0.5 / 1e9, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+@pytest.mark.parametrize("shape", [{}, {"num_layers": 2}, {"bidirectional": True, "num_layers": 3}])
+def test_recurrent_layers_cost_what_they_would_if_every_frame_were_gone_through(kind, shape, monkeypatch):
+    separator = Masker(nn.Sequential(Recurrent(partial(kind, **shape)), nn.Linear(10 if len(shape) == 2 else 5, 5)))
+    at_once = cost_card(separator, measure=False, seconds=0.5)
+    monkeypatch.setattr(cost, "_recurrent", lambda layers, stepwise, sequence: stepwise(sequence))
+    stepwise = cost_card(separator, measure=False, seconds=0.5)
+    assert at_once["gmacs_per_second"] == pytest.approx(stepwise["gmacs_per_second"], rel=1e-12)
+    assert at_once["peak_memory_mb"] == pytest.approx(stepwise["peak_memory_mb"], rel=0.01)
 
 
 def test_params_depth_and_receptive_field_are_the_separator_s_own():
