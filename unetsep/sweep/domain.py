@@ -125,6 +125,49 @@ def read_domain(given: Any, key: str, where: str, levelled: bool = False) -> Dom
     return _read_range(given, kind, where)
 
 
+def short(key: str) -> str:
+    """A dotted key without the `init_args` on its way: the same key, however it is spelled."""
+    return ".".join(part for part in key.split(".") if part != "init_args")
+
+
+def name_of(value: Any) -> Any:
+    """A value of a choice as the study stores it: a plain one itself, else its YAML in one line."""
+    return value if value is None or isinstance(value, str | int | float | bool) else label(value)
+
+
+def values_of(domain: Range | Choice) -> list[Any] | None:
+    """Every value of a domain; None for a range that has no end of them."""
+    if isinstance(domain, Choice):
+        return [option.value for option in domain.options]
+    step = domain.step or (1 if domain.integer else None)
+    if step is None:
+        return [domain.low] if domain.low == domain.high else None
+    return [domain.low + step * index for index in range(int((domain.high - domain.low) / step + 1e-9) + 1)]
+
+
+def chosen(domain: Range | Choice, value: Any) -> "Option | float | None":
+    """The number of the range, or the option of the choice, that a value stands for; None if it is not among them.
+
+    Args:
+        domain: the domain.
+        value: as a config has it, or as the study does.
+    """
+    if isinstance(domain, Choice):
+        matching = (each for each in domain.options if value in (each.value, each.name) and _alike(value, each.value))
+        return next(matching, None)
+    if not isinstance(value, int | float) or isinstance(value, bool) or (domain.integer and value != int(value)):
+        return None
+    steps = domain.step or (1 if domain.integer else 0)
+    nearest = domain.low + round((value - domain.low) / steps) * steps if steps else value
+    if not domain.low <= nearest <= domain.high or abs(nearest - value) > 1e-9 * max(abs(value), steps):
+        return None
+    return int(nearest) if domain.integer else float(nearest)
+
+
+def _alike(first: Any, second: Any) -> bool:
+    return isinstance(first, bool) == isinstance(second, bool)  # True equals 1 and is another value
+
+
 def branch_count(domains: Mapping[str, Domain]) -> int:
     """How many suggestions it takes to see every branch: domains side by side are seen at once, options one by one."""
 
@@ -179,8 +222,7 @@ def _read_choice(given: Any, key: str, where: str, levelled: bool) -> Choice:
     for value in given:
         content = given[value] if isinstance(given, Mapping) else None
         space = read_space(content, key, levelled)
-        plain = value is None or isinstance(value, str | int | float | bool)
-        options.append(Option(value if plain else label(value), value, space))
+        options.append(Option(name_of(value), value, space))
     for index, option in enumerate(options):
         if option.name in [other.name for other in options[:index]]:  # True equals 1 here, as it does for the study
             raise InputError(f"{where}: the choice {label(option.value)} stands twice, or equals another one")

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -13,7 +14,18 @@ from typing import Any, Protocol
 
 from unetsep.audio.files import InputError
 from unetsep.sweep.document import Config, label
-from unetsep.sweep.domain import FRAGMENT, Choice, Domain, Fixed, Option, PerLevel, Range, branch_count, every_domain
+from unetsep.sweep.domain import (
+    FRAGMENT,
+    Choice,
+    Domain,
+    Fixed,
+    Option,
+    PerLevel,
+    Range,
+    branch_count,
+    every_domain,
+    short,
+)
 from unetsep.sweep.fold import MISSING, find, layered, put
 
 TRIES = 16  # random configs with one option of a choice, none of which has a network: then the option is an error
@@ -155,11 +167,7 @@ class Space:
             if isinstance(domain, Choice):
                 wanted = [each for each in domain.options if (name, label(each.value)) == option]
                 return random.choice(wanted or domain.options)
-            if domain.step or domain.integer:
-                step = domain.step or 1
-                drawn = domain.low + step * random.randint(0, int((domain.high - domain.low) / step + 1e-9))
-                return int(drawn) if domain.integer else drawn
-            return random.uniform(domain.low, domain.high)
+            return by_chance(random, domain)
 
         tries = 0
         for _ in range(200):
@@ -221,7 +229,7 @@ class Space:
 
     def _override(self, key: str, otherwise: Any) -> Any:
         """What the overrides set a key to, whichever of the two spells out the `init_args` on its way."""
-        return next((value for given, value in self.overrides.items() if _short(given) == _short(key)), otherwise)
+        return next((value for given, value in self.overrides.items() if short(given) == short(key)), otherwise)
 
     def _levels(self, key: str, suggestion: Suggestion, resolve: Resolve) -> int:
         """How many levels the network with the argument `key` has: its `depth`, suggested, given or by default."""
@@ -263,8 +271,16 @@ class Space:
         return f"{guilty}: {message}" if guilty else message
 
 
-def _short(key: str) -> str:
-    return ".".join(part for part in key.split(".") if part != "init_args")
+def by_chance(random: Random, domain: Range | Choice) -> Any:
+    """A number of a range, or an option of a choice, each as likely as the others."""
+    if isinstance(domain, Choice):
+        return random.choice(domain.options)
+    if domain.log:
+        drawn = math.exp(random.uniform(math.log(domain.low), math.log(domain.high)))
+        return round(drawn) if domain.integer else min(max(drawn, domain.low), domain.high)
+    if (step := domain.step or int(domain.integer)) == 0:
+        return random.uniform(domain.low, domain.high)
+    return domain.low + step * random.randint(0, int((domain.high - domain.low) / step + 1e-9))
 
 
 def _default(part: Any, argument: str) -> Any:
