@@ -179,10 +179,10 @@ class Cluster:
             result = self.ray.get(reference)
         except (errors.NodeDiedError, errors.ObjectLostError, errors.RuntimeEnvSetupError) as error:
             held.nodes += 1
-            lost = f"{held.nodes} nodes were lost with it: {one_line(error)}" if held.nodes >= NODES else ""
+            lost = f"it lost {held.nodes} nodes: {one_line(error)}" if held.nodes >= NODES else ""
         except errors.RayError as error:
             held.workers += 1
-            lost = f"its process died {held.workers} times: {one_line(error)}" if held.workers >= WORKERS else ""
+            lost = f"it was begun {held.workers} times in vain: {one_line(error)}" if held.workers >= WORKERS else ""
         else:
             if isinstance(result, Result):
                 return result

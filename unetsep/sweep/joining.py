@@ -73,8 +73,10 @@ def join(address: str) -> Any:
 
 
 def one_line(error: BaseException) -> str:
-    """An error of Ray's, without its pages of advice."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """An error of Ray's, or the one in a worker that it stands for, without its pages of advice."""
+    cause = getattr(error, "cause", None)
+    text = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else str(error)
+    text = " ".join(text.partition("traceback: ")[0].split()) or type(error).__name__
     return text if len(text) <= 300 else f"{text[:300]}..."
 
 

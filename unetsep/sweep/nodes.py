@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from unetsep.audio.files import InputError, replacing
+from unetsep.sweep.joining import one_line
 from unetsep.sweep.trials import Result, Task, Train, carry_out
 
 SIGN = ".shared"  # the file in a run folder by which a node shows that it sees the folder and not one of the same name
@@ -139,8 +140,7 @@ def check_nodes(ray: Any, nodes: Sequence[Mapping[str, Any]], seen: Sights) -> N
         try:
             problem = ray.get(answer)
         except ray.exceptions.RayError as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            raise InputError(f"--ray: node {name} cannot run this package: {reason.strip()}") from None
+            raise InputError(f"--ray: node {name} cannot run this package: {one_line(error)}") from None
         if problem:
             raise InputError(f"--ray: node {name} {problem}")
 
