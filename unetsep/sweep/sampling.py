@@ -72,7 +72,7 @@ def _made(kind: Any, arguments: dict[str, Any], seed: int, number: int, own: int
     """A sampler of a class, with a seed of its own for every trial."""
     if kind is GridSampler:
         # Optuna's finds its place by the trial's number, of which a refused or known config takes one too
-        return grid(arguments.pop("search_space"), arguments.pop("seed", seed), **arguments)
+        return grid(**{"seed": seed, **arguments})
     if issubclass(kind, QMCSampler):  # one sequence for all trials, of which each takes its own point
         sampler: BaseSampler = kind(**{"seed": seed, "independent_sampler": RandomSampler(seed=own), **arguments})
         vars(sampler)["_find_sample_id"] = lambda *_: number
