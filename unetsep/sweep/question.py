@@ -13,6 +13,7 @@ from unetsep.sweep.cluster import Needs, read_resources
 from unetsep.sweep.document import Config, label, parse_yaml, read_yaml
 from unetsep.sweep.domain import FRAGMENT, Choice, Domain, every_domain, read_space
 from unetsep.sweep.fold import layered, put
+from unetsep.sweep.listed import grid_of
 from unetsep.sweep.means import check_storage, check_warm_start, read_seeds, refuse_set_twice
 from unetsep.sweep.rungs import Rungs, read_rungs
 from unetsep.sweep.space import Space
@@ -185,9 +186,11 @@ def read_sweep(
         rungs, seeds = read_rungs(document["rungs"]), read_seeds(document["seeds"])
         searched = [key for key, _ in every_domain(domains)]
         refuse_set_twice(rungs, seeds, searched, document["overrides"], _layered(document))
+        sweep = Sweep(str(path), document)
+        document["sampler"] = _sampler(document["sampler"], sweep.space)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return Sweep(str(path), document)
+    return sweep
 
 
 def read_overrides(arguments: Iterable[str]) -> dict[str, Any]:
@@ -246,6 +249,17 @@ def _check_values(document: Config) -> None:
         for key, value in synthetic.items():
             if not _is_number(value) or value < 0 or (key != "seconds" and not isinstance(value, int)):
                 raise InputError(f"synthetic: {key} is {label(value)}, but must be a number, 0 or more")
+
+
+def _sampler(given: Any, space: Space) -> Any:
+    """The sampler as it was given; but a grid that does not say of what goes through the whole space."""
+    content: Any = {"class_path": given} if isinstance(given, str) else given
+    if not isinstance(content, Mapping) or str(content.get("class_path")).rpartition(".")[2] != "GridSampler":
+        return given
+    arguments = content.get("init_args") or {}
+    if not isinstance(arguments, Mapping) or "search_space" in arguments:
+        return given
+    return {**content, "init_args": {**arguments, "search_space": grid_of(space.domains, space.overrides)}}
 
 
 def _layered(document: Config) -> Config:
