@@ -13,18 +13,19 @@ import wandb
 from tqdm import tqdm
 
 from unetsep.cli import UnetsepCLI
+from unetsep.training.records import WandbRun
 
 
-def inspect(run: Path, *options: str) -> str:
-    """The newest offline run in a folder, as Weights & Biases' own reader prints it."""
+def inspect(part: Path, *options: str) -> str:
+    """A part of a run, or the newest one in a folder `wandb`, as Weights & Biases' own reader prints it."""
     wandb.teardown()  # until then the service holds files back
     program = shutil.which("wandb") or str(Path(sys.executable).with_name("wandb"))
-    arguments = [program, "leet", "inspect", "--json", *options, str(run / "wandb")]
+    arguments = [program, "leet", "inspect", "--json", *options, str(part)]
     return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
 
 
 def history(run: Path, key: str) -> list[float]:
-    records = [json.loads(line) for line in inspect(run).splitlines()]
+    records = [json.loads(line) for line in inspect(run / "wandb").splitlines()]
     items = [record["history"]["item"] for record in records if record["type"] == "history"]
     return [item[key] for item in items if key in item]
 
@@ -38,7 +39,7 @@ def listened(config: dict[str, Any]) -> dict[str, Any]:
 def test_the_offline_run_holds_config_losses_scores_cost_sounds_and_pictures(listened, tmp_path):
     best = UnetsepCLI(args=listened, run=False).fit()
     run = tmp_path / "run"
-    found = json.loads(inspect(run, "--summary"))
+    found = json.loads(inspect(run / "wandb", "--summary"))
     assert (found["name"], found["tags"], found["state"]) == ("a trial", ["shallow"], "finished")
     assert found["config"]["group"] == "a sweep"
     assert found["config"]["model"]["separator"]["init_args"]["net"]["init_args"]["depth"] == 2
@@ -83,6 +84,15 @@ def test_every_training_in_a_process_has_its_own_run_and_a_stopped_one_keeps_its
     assert len(set(ids["one"])) == len(set(ids["two"])) == 1
     assert ids["one"][0] not in ids["two"]
     assert wandb.run is None
+
+
+def test_parts_that_begin_in_one_second_have_the_same_id(tmp_path):
+    for _ in range(4):
+        part = WandbRun(tmp_path, mode="offline", name="quick")
+        part.log_metrics({"score": 1.0}, step=0)
+        part.finalize("success")
+    files = list(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
+    assert (len(files), len({path.name for path in files})) == (4, 1)
 
 
 def test_a_run_without_weights_and_biases_leaves_its_own_record_only(config, tmp_path):

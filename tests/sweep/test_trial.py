@@ -11,7 +11,7 @@ from unetsep.audio.files import InputError
 from unetsep.data import StemsDataModule
 from unetsep.metrics import apply_masks, fixed_masks, usdr
 from unetsep.sweep.fold import find, put
-from unetsep.sweep.search import fingerprint_of
+from unetsep.sweep.judging import fingerprint_of
 from unetsep.sweep.trial import CommandLine
 
 NET = "model.separator.init_args.net"
@@ -90,7 +90,7 @@ def test_a_training_returns_the_scores_of_its_best_epoch_and_tells_how_far_it_is
     command: CommandLine, config: Any, tmp_path: Path
 ) -> None:
     lines: list[str] = []
-    outcome = command.train(config, tmp_path / "0007", lines.append)
+    outcome = command.train(config, tmp_path / "0007", None, lines.append)
     rows = [json.loads(line) for line in (tmp_path / "0007" / "metrics.jsonl").read_text().splitlines()]
     scored = {row["epoch"]: row["val/usdr"] for row in rows if "val/usdr" in row}
     assert len(scored) == 3
@@ -100,37 +100,6 @@ def test_a_training_returns_the_scores_of_its_best_epoch_and_tells_how_far_it_is
     assert all(name.startswith("val/") for name in outcome.scores)
     assert lines[0] == "epoch 1/3, step 1/3"
     assert lines[-1].startswith("epoch 3/3, step 3/3, val/usdr ")
-
-
-def test_a_training_that_was_stopped_goes_on_from_its_last_epoch(
-    command: CommandLine, config: Any, tmp_path: Path
-) -> None:
-    def stop(line: str) -> None:
-        if line.startswith("epoch 2/3, step 2/3"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        command.train(config, tmp_path / "stopped", stop)
-    lines: list[str] = []
-    outcome = command.train(config, tmp_path / "stopped", lines.append)
-    assert lines[0].startswith("epoch 2/3, step 1/3")
-    assert outcome == command.train(config, tmp_path / "whole", lambda _: None)
-
-
-def test_every_trial_is_one_run_of_its_sweeps_group(config: Any, tmp_path: Path) -> None:
-    config["wandb"] = "offline"
-    command = CommandLine("question")
-    for name in ("0000", "0001"):
-        command.train(config, tmp_path / name, lambda _: None)
-    runs = [list((tmp_path / name / "wandb").glob("offline-run-*")) for name in ("0000", "0001")]
-    assert [len(found) for found in runs] == [1, 1]
-    import wandb
-
-    assert wandb.run is None
-    for name in ("0000", "0001"):
-        content = (tmp_path / name / "config.yaml").read_text()
-        assert f"name: '{name}'" in content
-        assert "group: question" in content
 
 
 def test_the_floor_is_what_fixed_masks_reach_on_the_validation_tracks(

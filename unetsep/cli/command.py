@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 import yaml
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 
@@ -25,6 +24,7 @@ from unetsep.metrics import cost_card
 from unetsep.training.checkpoints import RunCheckpoint
 from unetsep.training.listening import Listening, StemsWriter
 from unetsep.training.module import SeededSteps, SeparationModule
+from unetsep.training.pausing import Patience
 from unetsep.training.progress import Progress
 from unetsep.training.records import Facts, MetricsLog, WandbMode, WandbRun, check_wandb
 
@@ -134,7 +134,7 @@ class UnetsepCLI(LightningCLI):
                 loggers.append(WandbRun(self.out, mode=mode, name=name, group=self.settings["group"], tags=tags))
             callbacks.append(SeededSteps(self.settings["seed_everything"]))
             if (patience := self.settings["early_stopping"]) is not None:
-                callbacks.append(EarlyStopping(MONITOR, mode="max", patience=patience, check_finite=False))
+                callbacks.append(Patience(MONITOR, patience))
             # the best first, so that the last checkpoint knows of it
             callbacks += [RunCheckpoint(self.out, "best", MONITOR), RunCheckpoint(self.out, "last")]
         else:
@@ -171,7 +171,7 @@ class UnetsepCLI(LightningCLI):
         check_wandb(self.settings["wandb"])
         self.datamodule.prepare_data()
         self.datamodule.setup("fit")
-        card = cost_card(self.model.separator, measure_seconds=2.0)
+        card = self.cost()
         if is_first():
             self._save_config()
             self.record.forget_after(epoch)
@@ -192,6 +192,10 @@ class UnetsepCLI(LightningCLI):
             score = f"best {MONITOR} {best[MONITOR]:.2f} dB in epoch {best['epoch'] + 1}" if best else "not validated"
             print(f"{score}; everything is in {self.out}")
         return best
+
+    def cost(self) -> dict[str, float]:
+        """The separator's cost card, which the records begin with."""
+        return cost_card(self.model.separator, measure_seconds=2.0)
 
     def validate(self, ckpt_path: str | Path | None = None, **_: Any) -> dict[str, float]:
         """Scores the validation tracks with the best checkpoint of the folder, or the one given."""

@@ -1,14 +1,18 @@
 """One trial, by the very command line that a user would train it with."""
 
 import gc
+import json
+import traceback
 from argparse import ArgumentError
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
 from jsonargparse import Namespace
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser
 
 from unetsep.audio.files import InputError
 from unetsep.cli import LINKS, MONITOR, UnetsepCLI
@@ -19,7 +23,10 @@ from unetsep.metrics import cost_card
 from unetsep.sweep.document import Config, parse_yaml
 from unetsep.sweep.floor import fixed_mask_floor, write_floor
 from unetsep.sweep.fold import MISSING, find, layered, put
-from unetsep.sweep.trials import Outcome, Watch
+from unetsep.sweep.log import logged
+from unetsep.sweep.rungs import Stop
+from unetsep.sweep.trials import SECOND, Outcome, Watch
+from unetsep.training.pausing import Pause
 
 
 class CommandLine:
@@ -34,6 +41,8 @@ class CommandLine:
         self.group = group
         self.timed = timed
         self.command = _ConfigParser()
+        self._resolved: dict[str, str] = {}  # separators as the command line understands them, by how they were given
+        self._costs: dict[str, dict[str, float]] = {}
 
     def resolve(self, config: Config) -> Config:
         """The config as the command line understands it: classes by their full names, every value of its type.
@@ -43,7 +52,10 @@ class CommandLine:
         """
         parsed = self.command.parse(config)
         text = self.command.parser.dump(parsed, skip_unset=False, skip_validation=True, format="yaml")
-        return dict(parse_yaml(text, "config"))
+        resolved = dict(parse_yaml(text, "config"))
+        self.command.remember(resolved, parsed)
+        self._resolved[_separator(config)] = _separator(resolved)
+        return resolved
 
     def cost(self, resolved: Config) -> dict[str, float]:
         """The cost card of the separator that a config describes, in milliseconds unless this is `timed`.
@@ -51,7 +63,9 @@ class CommandLine:
         Raises:
             InputError: if there is no such network.
         """
-        return self.build(resolved, timed=self.timed)
+        card = self.build(resolved, timed=self.timed)
+        self._costs[_separator(resolved)] = card
+        return card
 
     def build(self, resolved: Config, timed: bool = False) -> dict[str, float]:
         """The cost card without the real-time factor: the network is built without weights.
@@ -66,23 +80,43 @@ class CommandLine:
         except Exception as error:  # whatever the classes of a config raise, it is this config's fault
             raise InputError(f"there is no such network: {' '.join(str(error).split())}") from error
 
-    def train(self, config: Config, folder: Path, watch: Watch) -> Outcome:
+    def train(self, config: Config, folder: Path, stop: Stop | None, watch: Watch) -> Outcome:
         """Trains a config in a folder, from the last checkpoint there on if there is one.
 
+        What it prints goes to `log.txt` there. A training that has already got so far, or ended early, does nothing
+        more than to tell its scores.
+
+        Args:
+            config: what to train; its own length is that of the whole training.
+            folder: where to.
+            stop: where to pause; None for the training's own end.
+            watch: is told how far it is.
+
         Returns:
-            The scores at the best `val/usdr`, those of `checkpoints/best.ckpt`.
+            The scores at the best `val/usdr` so far, those of `checkpoints/best.ckpt`.
         """
-        place = {"out": str(folder), "name": folder.name, "group": self.group, "resume": True}
-        try:
-            command = _QuietCLI(layered(config, place), run=False)
-            command.trainer.callbacks.append(Watching(watch))  # type: ignore[attr-defined]
-            best = command.fit()
-        finally:
-            if torch.cuda.is_available():  # a finished trainer is full of cycles, and its memory is wanted
-                gc.collect()
-                torch.cuda.empty_cache()
+        goes_on = (folder / "checkpoints" / "last.ckpt").exists()
+        with logged(folder / "log.txt", f"{'goes on' if goes_on else 'begins'}, to {stop or 'its end'}"):
+            try:
+                best = self._fit(config, folder, stop, watch)
+            except BaseException as error:
+                traceback.clear_frames(error.__traceback__)  # they hold the network, and all that it computed last
+                raise
+            finally:
+                if torch.cuda.is_available():  # a finished trainer is full of cycles, and its memory is wanted
+                    gc.collect()
+                    torch.cuda.empty_cache()
         scores = {name: value for name, value in best.items() if name.startswith("val/") and value is not None}
         return Outcome(scores, best.get("epoch"))
+
+    def _fit(self, config: Config, folder: Path, stop: Stop | None, watch: Watch) -> dict[str, Any]:
+        second = folder.parent.name == SECOND
+        name = f"{folder.parent.parent.name} seed {folder.name}" if second else folder.name
+        place = {"out": str(folder), "name": name, "group": self.group, "resume": True}
+        card = self._costs.get(self._resolved.get(_separator(config), ""))
+        command = _TrialCLI(layered(config, place), self.command.parser, card)
+        command.trainer.callbacks += [Watching(watch), Pause(*stop) if stop else Pause()]  # type: ignore[attr-defined]
+        return command.fit()
 
     def make_data(self, root: Path, synthetic: Mapping[str, Any]) -> None:
         """Makes the synthetic data set, unless it is there."""
@@ -120,14 +154,34 @@ class Watching(Callback):
             self.score = f", {MONITOR} {float(trainer.callback_metrics[MONITOR]):.2f} dB"
 
 
-class _QuietCLI(UnetsepCLI):
-    """The command line without its progress bar: the sweep says how far it is, and the config keeps no trace of it."""
+class _TrialCLI(UnetsepCLI):
+    """The command line with a parser that is there already, and without what a sweep sees to itself.
+
+    There is no progress bar, of which the config keeps no trace, and the cost is not measured again.
+
+    Args:
+        config: nested.
+        parser: that of any other command line.
+        card: the cost card, if it is known.
+    """
+
+    def __init__(self, config: Config, parser: LightningArgumentParser, card: dict[str, float] | None):
+        self.parser = parser
+        self.card = card
+        super().__init__(config, run=False)
+
+    def setup_parser(self, *_: Any) -> None:
+        """Nothing: it is there."""
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, which draws nothing on the terminal."""
         trainer = self._get(self.config_init, "trainer")
         trainer["enable_progress_bar"] = trainer["enable_model_summary"] = False
         return super().instantiate_trainer(**kwargs)
+
+    def cost(self) -> dict[str, float]:
+        """The known cost card, or one without the real-time factor: others train beside this one."""
+        return self.card or cost_card(self.model.separator, measure=False)
 
 
 class _ConfigParser(UnetsepCLI):
@@ -142,6 +196,7 @@ class _ConfigParser(UnetsepCLI):
         defaults = self._settings()
         self.separator = {"class_path": find(defaults, "model.separator.class_path")}
         self.linked = {key: find(defaults, key) for key in LINKS.values()}
+        self._known: tuple[Config, Namespace] | None = None
 
     def instantiate_classes(self) -> None:
         """Nothing: the configs that are parsed here are not trained here."""
@@ -149,8 +204,14 @@ class _ConfigParser(UnetsepCLI):
     def _set_seed(self) -> None:
         """Nothing: parsing needs no random numbers."""
 
+    def remember(self, config: Config, parsed: Namespace) -> None:
+        """Spares the next `parse` of this config its work."""
+        self._known = (deepcopy(config), parsed)
+
     def parse(self, config: Config) -> Namespace:
         """The config as jsonargparse's own object, without the defaults of classes; InputError if it is refused."""
+        if self._known is not None and config == self._known[0]:
+            return self._known[1]
         for problem in linked_or_unknown(config, SECTIONS, LINKS):
             raise InputError(problem)
         filled = layered({"model": {"separator": self.separator}}, config)
@@ -161,3 +222,8 @@ class _ConfigParser(UnetsepCLI):
             return self.parser.parse_object(filled, defaults=False)
         except ArgumentError as error:
             raise InputError(one_line(str(error))) from None
+
+
+def _separator(config: Config) -> str:
+    given = find(config, "model.separator")
+    return "" if given is MISSING else json.dumps(given, default=str)

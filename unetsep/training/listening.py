@@ -75,12 +75,13 @@ class Listening(Callback):
         self._references_logged: set[str] = set()
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far, whose sounds lie in the folder."""
-        return {"best": self.best}
+        """The best score so far, and the tracks whose sounds lie in the folder."""
+        return {"best": self.best, "tracks": self._known}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes the best score up again."""
+        """Takes them up again: what a killed process had not drawn is drawn even if no epoch is left."""
         self.best = state_dict["best"]
+        self._known = list(state_dict.get("tracks", ()))
 
     def on_validation_batch_end(
         self,

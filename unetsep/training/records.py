@@ -166,9 +166,10 @@ class WandbRun(WandbLogger):
 
     def _run_id(self) -> str:
         """The id of the run that the folder holds, or else a new one."""
+        # such as `offline-run-20261125_222600-dbfffa4c`, and `...-1` for a second part that begins in the same second
         held = sorted((self.folder / "wandb").glob("*run-*-*"))
         # not wandb's own generator: one seed for every trial must not make one id for every trial
-        return held[-1].name.rpartition("-")[2] if held else uuid.uuid4().hex[:8]
+        return held[-1].name.partition("run-")[2].split("-")[1] if held else uuid.uuid4().hex[:8]
 
     @property
     def experiment(self) -> Any:
