@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import TrialState, create_trial
 
 from unetsep.audio.files import InputError
-from unetsep.sweep.document import Config, label, read_yaml
+from unetsep.sweep.document import Config, label, parse_yaml, read_yaml
 from unetsep.sweep.domain import every_domain, short
 from unetsep.sweep.fold import MISSING
 from unetsep.sweep.judging import PLACE
@@ -88,7 +88,7 @@ def _learn(study: SweepStudy, sweep: Sweep, resolve: Resolve, source: str, resul
     return "added"
 
 
-def enqueue(study: SweepStudy, sweep: Sweep, path: Path, resolve: Resolve) -> str:
+def enqueue(study: SweepStudy, sweep: Sweep, path: Path, resolve: Resolve, complete: Resolve | None = None) -> str:
     """Queues a config to be tried before what the sampler suggests; no config twice.
 
     Args:
@@ -96,6 +96,7 @@ def enqueue(study: SweepStudy, sweep: Sweep, path: Path, resolve: Resolve) -> st
         sweep: the question.
         path: a config that `unetsep fit --config` takes, or a mapping of the space's dotted keys to values.
         resolve: the command line.
+        complete: gives a config with the default of every setting, to compare by; without it, by what is said alone.
 
     Returns:
         One line that says what was queued, and which other settings of the config the sweep does not take over.
@@ -109,9 +110,9 @@ def enqueue(study: SweepStudy, sweep: Sweep, path: Path, resolve: Resolve) -> st
         if _is_point(given, sweep):
             found = of_values(sweep.space, given, resolve)
         else:
-            wanted = resolve(given)
-            points = of_config(sweep.space, wanted, resolve)
-            all_differences = [_differences(wanted, resolve(point.suggestion.config), sweep) for point in points]
+            points, complete = of_config(sweep.space, resolve(given), resolve), complete or resolve
+            wanted = complete(given)
+            all_differences = [_differences(wanted, complete(point.suggestion.config), sweep) for point in points]
             differences = min(all_differences, key=len)
             found = points[all_differences.index(differences)]
     except InputError as error:
@@ -131,6 +132,12 @@ def enqueue(study: SweepStudy, sweep: Sweep, path: Path, resolve: Resolve) -> st
         more = f" and {len(differences) - NAMED} more" if len(differences) > NAMED else ""
         line += f"; set by this sweep and not taken over: {', '.join(differences[:NAMED])}{more}"
     return line
+
+
+def completed(parser: Any, config: Config) -> Config:
+    """A config with the default of every setting, which takes the command line's parser half a second."""
+    whole = parser.dump(parser.parse_object(config), skip_unset=False, skip_validation=True, format="yaml")
+    return dict(parse_yaml(whole, "config"))
 
 
 def _is_point(given: Mapping[str, Any], sweep: Sweep) -> bool:
