@@ -7,9 +7,11 @@ from typing import Any
 
 import optuna
 import pytest
+from sqlalchemy import event
 
 from unetsep.audio.files import InputError
-from unetsep.sweep.study import make_sampler, open_study
+from unetsep.sweep.postgresql import DatabaseGoneError
+from unetsep.sweep.study import SweepStudy, open_study
 
 from .toy import run, sweep_of
 
@@ -42,33 +44,40 @@ def test_the_lock_is_let_go_of_by_a_process_that_is_killed(tmp_path: Path) -> No
         assert study.trials == []
 
 
-def test_a_sampler_draws_by_seed_and_number_alone() -> None:
-    def draw(seed: int, number: int) -> float:
-        study = optuna.create_study(sampler=make_sampler("RandomSampler", seed, number))
-        return study.ask().suggest_float("x", 0, 1)
-
-    assert draw(1, 2) == draw(1, 2)
-    assert len({draw(1, 2), draw(1, 3), draw(2, 2), draw(2, 3)}) == 4
-
-
-def test_a_seed_of_ones_own_is_left_alone() -> None:
-    given = {"class_path": "optuna.samplers.RandomSampler", "init_args": {"seed": 5}}
-    values = {
-        optuna.create_study(sampler=make_sampler(given, 1, number)).ask().suggest_float("x", 0, 1) for number in (1, 2)
-    }
-    assert len(values) == 1
-
-
-@pytest.mark.parametrize("given", [3, {"path": "TPESampler"}, {"class_path": "TPESampler", "args": {}}, []])
-def test_what_describes_no_sampler_is_refused(given: object) -> None:
-    with pytest.raises(InputError, match=r"sampler: is .*, but must be \{class_path: TPESampler"):
-        make_sampler(given, 0, 0)
+def test_a_driver_has_a_file_to_itself(tmp_path: Path) -> None:
+    with open_study(tmp_path, {"val/usdr": "maximize"}) as study:
+        with pytest.raises(
+            InputError, match=r"another `unetsep sweep` works on .*; wait for it, or give another --out"
+        ):
+            open_study(tmp_path, {"val/usdr": "maximize"}).__enter__()
+        assert not study.shared
+        assert study.lives(study.driver)
+        assert not study.lives("host 1 00000000")
+        with study.deciding():
+            study.secure()
+        before = study.driver
+    with open_study(tmp_path, {"val/usdr": "maximize"}) as study:
+        assert study.driver != before
 
 
-@pytest.mark.parametrize("name", ["NoSampler", "nowhere.Sampler", "json.JSONDecoder", "", "optuna.samplers"])
-def test_what_is_no_sampler_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=r"sampler: there is no .*; Optuna's are .*TPESampler"):
-        make_sampler(name, 0, 0)
+@pytest.mark.parametrize(
+    "other", [{"val/usdr": "minimize"}, {"val/csdr": "maximize"}, {"val/usdr": "maximize", "cost/params": "minimize"}]
+)
+def test_a_study_with_other_objectives_is_refused(tmp_path: Path, other: dict[str, str]) -> None:
+    with open_study(tmp_path, {"val/usdr": "maximize"}):
+        pass
+    with pytest.raises(InputError, match=r"has other objectives \(val/usdr: maximize\) than .*; give another --out"):
+        open_study(tmp_path, other).__enter__()
+
+
+def test_a_disk_that_is_full_ends_a_sweep_with_one_line(tmp_path: Path) -> None:
+    def write(study: SweepStudy) -> None:
+        event.listen(study.database, "checkout", lambda connection, *_: connection.execute("PRAGMA max_page_count = 1"))
+        study.set_user_attr("long", "x" * 100_000)
+
+    says = r"the study in .*study.db cannot be written \(.* full\); start again to go on"
+    with pytest.raises(DatabaseGoneError, match=says), open_study(tmp_path, {"val/usdr": "maximize"}) as study:
+        write(study)
 
 
 def test_the_dashboard_shows_the_study_while_the_sweep_works_on_it(tmp_path: Path) -> None:
