@@ -11,15 +11,17 @@ from pathlib import Path
 from rich.console import Console
 
 from unetsep.audio.files import InputError
+from unetsep.sweep.checks import check_sweep
 from unetsep.sweep.cluster import Cluster
-from unetsep.sweep.document import read_yaml, write_yaml
+from unetsep.sweep.document import Config, read_yaml, write_yaml
 from unetsep.sweep.executors import Executor, InProcess
 from unetsep.sweep.faith import faithfulness
 from unetsep.sweep.fold import MISSING, find
 from unetsep.sweep.front import write_front
+from unetsep.sweep.known import enqueue, warm_start
 from unetsep.sweep.nodes import Training
+from unetsep.sweep.postgresql import without_password
 from unetsep.sweep.question import Sweep, read_overrides, read_sweep
-from unetsep.sweep.sampling import make_sampler
 from unetsep.sweep.search import Search
 from unetsep.sweep.status import status
 from unetsep.sweep.study import open_study
@@ -65,7 +67,6 @@ def main(args: Sequence[str]) -> Path | None:
 
 
 def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespace) -> None:
-    make_sampler(sweep.document["sampler"], 0, 0)
     if sweep.root is None and find(sweep.space.base, "data.root") is MISSING:
         raise InputError(
             f"{sweep.source}: no data; give --data ROOT, or describe a data set under `synthetic:` in the file"
@@ -77,17 +78,14 @@ def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespac
 
     runner = CommandLine(run.absolute().name, timed=sweep.measures_speed)
     watching.says(f"{sweep.source}: {sweep.document['question']}".rstrip(" :"), "bold")
-    try:
-        first = sweep.space.check(runner.resolve, runner.build)
-    except InputError as error:
-        raise InputError(f"{sweep.source}: {error}") from None
+    first = check_sweep(sweep, runner.resolve, runner.build)
     if sweep.document["synthetic"] is not None and sweep.root is not None:
         runner.make_data(sweep.root, sweep.synthetic)
     with (
         open_study(run, sweep.objectives, sweep.storage) as study,
         _executor(sweep, run, runner.train, given.ray) as executor,
     ):
-        write_yaml(run / "sweep.yaml", sweep.document)
+        write_yaml(run / "sweep.yaml", _without_secrets(sweep.document))
         if not (run / "floor.json").is_file():
             floor = runner.write_floor(first.config, run / "floor.json")
             usdr = floor.get("usdr", math.nan)
@@ -95,6 +93,10 @@ def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespac
         search = Search(sweep, run, study, watching)
         if search.begun:
             watching.says(f"{run} holds {search.begun} trained trials; going on")
+        if line := warm_start(study, sweep, runner.resolve):
+            watching.says(line)
+        for config in given.enqueue:
+            watching.says(enqueue(study, sweep, config, runner.resolve))
         gave_up = search.run(runner, executor)
         write_front(run, sweep.objectives)
         begun = search.begun
@@ -121,6 +123,11 @@ def _agreement(run: Path, sweep: Sweep) -> list[str]:
         return []
     results = [read_result(folder) for folder in sorted((run / "trials").glob("[0-9]*"))]
     return faithfulness([result for result in results if result is not None], sweep.rungs, score)
+
+
+def _without_secrets(document: Config) -> Config:
+    storage = document["storage"]
+    return document | {"storage": None if storage is None else without_password(storage)}
 
 
 def _is_done(sweep: Sweep, run: Path, watching: Watching) -> bool:

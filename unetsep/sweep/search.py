@@ -8,7 +8,8 @@ any moment, starting it again goes on under the same numbers and trains nothing 
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,7 @@ class Search:
         if sweep.trials is None and not self.exhaustive:
             raise InputError(f"{sweep.source}: trials: is missing; only samplers of lists and grids know their end")
         self.working: dict[int, Task] = {}
+        self._known: list[FrozenTrial] | None = None
         folders = sorted((run / "trials").glob("[0-9]*"))  # before the study: another driver may add to both
         known = {self._folder(trial) for trial in self._trials()}
         if stray := [folder for folder in folders if folder not in known]:
@@ -93,8 +95,9 @@ class Search:
         Returns:
             Why it gave up before that, in one line; empty if it did not.
         """
+        self._known = None
         while True:
-            with self.study.deciding():
+            with self._deciding():
                 while executor.room() > 0 and (task := self._next(runner)) is not None:
                     self.working[task.number] = task
                     executor.submit(task)
@@ -105,7 +108,7 @@ class Search:
             if not self.working:  # other drivers work: there may be more to do after that
                 time.sleep(POLL)
             for result in executor.wait(POLL):
-                with self.study.deciding():
+                with self._deciding():
                     del self.working[result.number]
                     self._settle(self._trials(), result)
         vain = fruitless(self._trials())
@@ -116,14 +119,32 @@ class Search:
             "(the space seems exhausted: widen it, or the budget)"
         )
 
+    @contextmanager
+    def _deciding(self) -> Iterator[None]:
+        """Meanwhile nobody else decides anything; what others decided before is known."""
+        with self.study.deciding():
+            if self.study.server is not None:
+                self._known = None
+            yield
+
     def _trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
+        """All trials, read once where nobody else decides: to read hundreds that wait at rungs takes long."""
+        if self._known is None:
+            self._known = self.study.get_trials(deepcopy=False)
+        return self._known
+
+    def _changed(self, number: int, trial_id: int) -> None:
+        """Reads one trial again."""
+        if self._known is not None:
+            self._known[number : number + 1] = [self.study._storage.get_trial(trial_id)]
 
     def _folder(self, trial: FrozenTrial) -> Path:
         return trial_folder(self.run_folder, trial.number)
 
     def _wants_more(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Whether new trials are wanted."""
+        """Whether new trials are wanted: up to a number, and whatever was queued."""
+        if any(trial.state == TrialState.WAITING for trial in trials):
+            return True
         if self.sweep.trials is not None and sum(map(begun, trials)) >= self.sweep.trials:
             return False
         return not self.study.exhausted
@@ -190,7 +211,9 @@ class Search:
     def _ask(self, trials: Sequence[FrozenTrial]) -> optuna.Trial:
         queued = (trial.number for trial in trials if trial.state == TrialState.WAITING)
         self.study.sampler = self._sampler(next(queued, len(trials)), trials)
-        return self.study.ask()
+        trial = self.study.ask()
+        self._changed(trial.number, trial._trial_id)
+        return trial
 
     def _sampler(self, number: int, trials: Sequence[FrozenTrial]) -> optuna.samplers.BaseSampler:
         if fruitless(trials) >= PATIENCE and not self.exhaustive:
@@ -204,13 +227,15 @@ class Search:
         """The claimed task, if the suggested config is worth training; else the study is told why it is not."""
         trained = {each.user_attrs["judged"]["config"]: each.number for each in reversed(trials) if begun(each)}
         verdict = judge(trial, self.sweep, runner, trained)
+        self._changed(trial.number, trial._trial_id)
         if verdict.reason:
             result = Result(trial.number, verdict.state, verdict.reason, cost=verdict.cost, params=verdict.params)
             self.study.secure()  # before anything lies in the trial's folder
             write_result(trial_folder(self.run_folder, trial.number), result)
             self._settle(self._trials(), result)
             return None
-        trial.set_user_attr("judged", {"config": verdict.fingerprint, "cost": _finite(verdict.cost)})
+        judged = {"config": verdict.fingerprint, "cost": _finite(verdict.cost)}
+        self._note(self._trials()[trial.number], "judged", judged)
         return self._claim(self._trials(), self._described(trial.number, verdict.config, verdict.params, verdict.cost))
 
     def _task(self, trial: FrozenTrial, level: int, runner: Runner) -> Task:
@@ -238,10 +263,9 @@ class Search:
 
     def _claim(self, trials: Sequence[FrozenTrial], task: Task, resumed: bool = False) -> Task:
         """Puts this driver's name to a task, before anything lies in the trial's folder."""
-        trial = trials[task.number]
-        self._note(trial, "work", {"level": task.level, "driver": self.study.driver})
+        self._note(trials[task.number], "work", {"level": task.level, "driver": self.study.driver})
         self.study.secure()
-        self.progress.begins(task, sum(map(begun, trials)) + (not begun(trial)), resumed)
+        self.progress.begins(task, self.begun, resumed)
         return task
 
     def _settle(self, trials: Sequence[FrozenTrial], result: Result) -> None:
@@ -255,12 +279,15 @@ class Search:
                 self._note(trial, "reason", result.reason)
             if result.scores:
                 self._note(trial, "scores", _finite(result.scores))
+            if self.exhaustive:  # it is told whether that was the last one, whoever asked it
+                self.study.sampler = self._sampler(trial.number, trials)
             if result.measured:
                 self.study.tell(trial.number, [result.value(measure) for measure in self.measures])
             else:
                 # a pruned trial with a violated constraint teaches the samplers; what failed or is known does not
                 state = TrialState.PRUNED if result.state == "refused" else TrialState.FAIL
                 self.study.tell(trial.number, state=state)
+            self._changed(trial.number, trial._trial_id)
         self.progress.ends(result, sum(map(begun, trials)))
 
     def _close(self, trials: Sequence[FrozenTrial]) -> None:
@@ -277,6 +304,7 @@ class Search:
     def _note(self, trial: FrozenTrial, key: str, value: Any) -> None:
         # not by way of `optuna.Trial`, which would draw from the sampler once more
         self.study._storage.set_trial_user_attr(trial._trial_id, key, value)
+        trial.set_user_attr(key, value)
 
 
 def _finite(numbers: dict[str, float]) -> dict[str, float]:

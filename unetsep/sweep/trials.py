@@ -178,7 +178,8 @@ def carry_out(task: Task, train: Train) -> Result:
         if before.reached(task.level):
             return before
         start = monotonic()
-        outcome, spread, reason = Outcome({}, None), {}, ""
+        outcome, reason = Outcome({}, None), ""
+        spread: dict[str, float] = {}
         try:
             outcome, spread = _over_seeds(task, train)
         except Exception as error:
@@ -208,7 +209,7 @@ def _over_seeds(task: Task, train: Train) -> tuple[Outcome, dict[str, float]]:
     watch = _written(task.folder / "progress.json")
     if not task.seeds:
         return train(task.config, task.folder, task.stop, watch), {}
-    outcomes = []
+    outcomes: list[Outcome] = []
     for seed in task.seeds:
         folder = task.folder if not outcomes else task.folder / SECOND / str(seed)
         head = f"seed {seed}, " if len(task.seeds) > 1 else ""
