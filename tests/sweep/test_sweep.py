@@ -45,7 +45,7 @@ def question(config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyP
     return tmp_path / "question.yaml"
 
 
-def untrained(command: CommandLine, config: Any, folder: Path, watch: Any) -> Outcome:
+def untrained(command: CommandLine, config: Any, folder: Path, stop: Any, watch: Any) -> Outcome:
     folder.mkdir(parents=True, exist_ok=True)
     write_yaml(folder / "config.yaml", config)
     return Outcome({"val/usdr": float(folder.name)}, 0)
@@ -183,10 +183,10 @@ def test_the_synthetic_set_is_made_where_it_is_missing(question: Path, monkeypat
 
 
 def test_two_sweeps_do_not_work_in_one_folder_at_once(question: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def meanwhile(command: CommandLine, config: Any, folder: Path, watch: Any) -> Outcome:
+    def meanwhile(command: CommandLine, config: Any, folder: Path, stop: Any, watch: Any) -> Outcome:
         with pytest.raises(InputError, match="another `unetsep sweep` works on runs/question; wait for it"):
             main([str(question)])
-        return untrained(command, config, folder, watch)
+        return untrained(command, config, folder, stop, watch)
 
     monkeypatch.setattr(CommandLine, "train", meanwhile)
     assert (main([str(question)]) / "trials" / "0001" / "result.json").is_file()
@@ -195,10 +195,10 @@ def test_two_sweeps_do_not_work_in_one_folder_at_once(question: Path, monkeypatc
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
     question: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(command: CommandLine, config: Any, folder: Path, watch: Any) -> Outcome:
+    def interrupted(command: CommandLine, config: Any, folder: Path, stop: Any, watch: Any) -> Outcome:
         if folder.name == "0001":
             raise KeyboardInterrupt
-        return untrained(command, config, folder, watch)
+        return untrained(command, config, folder, stop, watch)
 
     monkeypatch.setattr(CommandLine, "train", interrupted)
     with pytest.raises(SystemExit) as stop:
