@@ -2,6 +2,8 @@
 
 import contextlib
 import ctypes
+import shutil
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -22,6 +24,21 @@ class MachineTrainer(Trainer):
         if precision == "auto":
             precision = fast_precision(settings.get("accelerator", "auto"))
         super().__init__(precision=precision, **settings)
+
+    def save_checkpoint(self, filepath: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Saves a checkpoint whole or not at all.
+
+        Lightning writes it into the system's temporary folder and moves it; from one disk to another that is a copy,
+        and a process killed in it would leave half a file where the training was to go on from.
+        """
+        path = Path(filepath)
+        unfinished = path.with_name(f".{path.name}")  # one name for all processes, and for what a kill left
+        super().save_checkpoint(unfinished, *args, **kwargs)
+        if self.is_global_zero:
+            if path.is_dir():  # a sharded one, which cannot be replaced in one go
+                shutil.rmtree(path)
+            unfinished.replace(path)
+        self.strategy.barrier("renamed")
 
 
 def fast_precision(accelerator: Any = "auto") -> Literal["bf16-mixed", "32-true"]:
