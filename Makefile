@@ -29,10 +29,10 @@ fit: setup ## Train one network, or go on with it: CONFIG=file.yaml DATA=folder 
 report: setup ## Write the page of a sweep again: OUT=runs/NAME
 	@$(BIN)/unetsep report '$(OUT)'
 
-test: $(VENV)/ready-dev ffmpeg ## Run the tests, a few minutes
+test: $(VENV)/ready-dev ffmpeg postgresql ## Run the tests, a few minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 $(ARGS)
 
-test-slow: $(VENV)/ready-dev ffmpeg ## Run the tests that take longer
+test-slow: $(VENV)/ready-dev ffmpeg postgresql ## Run the tests that take longer
 	$(BIN)/python -m pytest tests -m slow $(ARGS)
 
 check: $(VENV)/ready-dev ## Check style, types and the direction of imports
@@ -86,4 +86,19 @@ ffmpeg:
 		echo 'ffmpeg could not be installed here: MUSDB18 (.stem.mp4) cannot be read until you install it' \
 			'(Debian: apt-get install ffmpeg; macOS: brew install ffmpeg; conda: conda install ffmpeg).' >&2
 
-.PHONY: help setup sweep fit report test test-slow check notebooks bench clean ffmpeg
+# Studies that several drivers share are tested against a server of the tests' own: Debian's package without the cluster
+# and the service that it would make when it is first installed.
+CLUSTERS := /etc/postgresql-common/createcluster.d
+postgresql:
+	@command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || ( \
+		echo 'Installing PostgreSQL, which no more than the tests use.'; \
+		as=; [ "$$(id -u)" = 0 ] || as='sudo -n'; \
+		command -v apt-get >/dev/null && $$as true 2>/dev/null && $$as mkdir -p $(CLUSTERS) && \
+			echo 'create_main_cluster = false' | $$as tee $(CLUSTERS)/unetsep.conf >/dev/null && \
+			$$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends postgresql >/dev/null; code=$$?; \
+		! [ -e $(CLUSTERS)/unetsep.conf ] || $$as rm $(CLUSTERS)/unetsep.conf; exit $$code ) || \
+		echo 'PostgreSQL could not be installed here: the tests that need it are skipped until you install it' \
+			'(Debian: apt-get install postgresql; macOS: brew install postgresql; conda: conda install postgresql).' >&2
+
+.PHONY: help setup sweep fit report test test-slow check notebooks bench clean ffmpeg postgresql
