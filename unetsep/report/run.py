@@ -14,7 +14,11 @@ from typing import Any
 
 from unetsep.audio.files import InputError
 from unetsep.sweep.document import read_yaml
+from unetsep.sweep.faith import faithfulness
 from unetsep.sweep.front import pareto_front
+from unetsep.sweep.rungs import Rungs, read_rungs
+
+MEASURED = ("complete", "stopped", "paused")  # the states of trials whose scores are those of their checkpoints
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,11 @@ class Trial:
     """One trial as its folder tells it.
 
     Attributes:
-        state: `complete`, `failed`, `refused`, `duplicate`, or `unfinished` where there is no result yet.
-        scores: Measured values by key: `val/usdr`, `val/usdr/vocals`, ... in dB.
+        state: `complete`; `stopped` or `paused` at a rung; `failed`, `refused`, `duplicate`; or `unfinished` where no
+            result is yet.
+        scores: Measured values by key: `val/usdr`, `val/usdr/vocals`, ... in dB; means, if there are several seeds.
+        spread: Their standard deviations over the seeds.
+        rungs: The scores at every rung that it reached.
         cost: The cost card, by name: `gmacs_per_second`, `params`, `depth`, ...
         params: What the sampler suggested, by dotted config key.
         seconds: Wall time of the training; NaN if unknown.
@@ -39,6 +46,8 @@ class Trial:
     params: dict[str, Any] = field(default_factory=dict)
     seconds: float = math.nan
     epoch: int | None = None
+    spread: dict[str, float] = field(default_factory=dict)
+    rungs: tuple[dict[str, float], ...] = ()
 
     def value(self, key: str) -> float:
         """What the trial reached in `val/usdr`, or costs in `cost/params`; NaN where that was not measured."""
@@ -64,6 +73,7 @@ class Run:
     objectives: dict[str, bool]
     floor: dict[str, float]
     trials: list[Trial]
+    rungs: Rungs | None = None
 
     @property
     def name(self) -> str:
@@ -86,7 +96,7 @@ class Run:
 
     @cached_property
     def ranked(self) -> list[Trial]:
-        """The complete trials, best score first, unmeasured ones last; ties by cost, then by number."""
+        """The trials with a score, best first, unmeasured ones last; ties by cost, then by number."""
         sign = -1.0 if self.objectives[self.score] else 1.0
 
         def rank(trial: Trial) -> tuple[float, float, int]:
@@ -95,18 +105,27 @@ class Run:
             first, second = (key if math.isfinite(key) else worst for key in keys)
             return first, second, trial.number
 
-        return sorted((trial for trial in self.trials if trial.state == "complete"), key=rank)
+        return sorted((trial for trial in self.trials if trial.state in MEASURED), key=rank)
 
     @cached_property
     def front(self) -> list[Trial]:
-        """The complete trials that no other beats in every objective, best score first."""
+        """The trials with a score that no other beats in every objective, best score first."""
         points = [[trial.value(key) for key in self.objectives] for trial in self.ranked]
         return [self.ranked[index] for index in pareto_front(points, list(self.objectives.values()))]
 
     @property
     def rest(self) -> list[Trial]:
         """The trials without a score: failed, refused, duplicate, unfinished."""
-        return [trial for trial in self.trials if trial.state != "complete"]
+        return [trial for trial in self.trials if trial.state not in MEASURED]
+
+    @property
+    def agreement(self) -> list[str]:
+        """Whether short trainings predicted long ones, in sentences; none without rungs."""
+        return faithfulness(self.trials, self.rungs, self.score) if self.rungs else []
+
+    def trained(self, trial: Trial) -> float:
+        """How far a trial was trained, in the rungs' unit; NaN where that is not known."""
+        return float(self.rungs.amounts[len(trial.rungs) - 1]) if self.rungs and trial.rungs else math.nan
 
     @property
     def stems(self) -> list[str]:
@@ -149,7 +168,8 @@ def read_run(folder: Path) -> Run:
     sweep = read_yaml(folder / "sweep.yaml")
     trials = [_read_trial(path) for path in sorted((folder / "trials").glob("[0-9]*")) if path.name.isdigit()]
     floor = _mapping(folder / "floor.json") if (folder / "floor.json").is_file() else {}
-    run = Run(folder, str(sweep.get("question", "")).strip(), _objectives(sweep, folder), _numbers(floor), trials)
+    question, rungs = str(sweep.get("question", "")).strip(), read_rungs(sweep.get("rungs"))
+    run = Run(folder, question, _objectives(sweep, folder), _numbers(floor), trials, rungs)
     if not run.front:
         reasons = "".join(f"; trial {trial.number} {trial.state}: {trial.reason}" for trial in run.rest if trial.reason)
         raise InputError(
@@ -192,6 +212,8 @@ def _read_trial(folder: Path) -> Trial:
         params=dict(result.get("params") or {}),
         seconds=_number(result.get("seconds")),
         epoch=int(epoch) if math.isfinite(epoch) else None,
+        spread=_numbers(result.get("spread")),
+        rungs=tuple(_numbers(rung) for rung in result.get("rungs") or ()),
     )
 
 

@@ -51,9 +51,19 @@ def leaderboard_columns(run: Run) -> list[Column]:
     if math.isfinite(run.floor_of(run.score)):
         words = "score less the floor's, which is one fixed frequency mask per stem, the best on the training tracks"
         columns.append(Column(Measure("above floor", measure(run.score).unit, words), run.above_floor))
+    if any(run.score in trial.spread for trial in run.ranked):
+        words = "standard deviation of the score over the seeds"
+        columns.append(Column(Measure("± seeds", measure(run.score).unit, words), _spread_of(run.score)))
+    if run.rungs:
+        words = f"how long it was trained; {run.rungs.amounts[-1]:g} are the whole, less where others did better"
+        columns.append(Column(Measure(run.rungs.unit, "", words), run.trained))
     costs = [key for key in (run.cost, *run.objectives, "cost/params", "cost/depth") if key and key != run.score]
     known = [key for key in dict.fromkeys(costs) if any(math.isfinite(trial.value(key)) for trial in run.ranked)]
     return columns + [column(key) for key in known]
+
+
+def _spread_of(key: str) -> Callable[[Trial], float]:
+    return lambda trial: trial.spread.get(key, math.nan)
 
 
 def choices(run: Run, trial: Trial) -> list[tuple[str, str]]:
@@ -102,7 +112,7 @@ def print_leaderboard(run: Path, console: Console | None = None) -> None:
         console.print(_plain(reason), style="dim", highlight=False)
     if sweep.question:
         console.print(_plain(sweep.question), style="italic", highlight=False)
-    for sentence in answer(sweep):
+    for sentence in [*answer(sweep), *sweep.agreement]:
         console.print(_plain(sentence), highlight=False)
 
 
@@ -121,17 +131,21 @@ def write_csv(run: Run, trials: Sequence[Trial], path: Path) -> None:
     def keys(of: Callable[[Trial], dict[str, Any]]) -> list[str]:
         return list(dict.fromkeys(key for trial in run.trials for key in of(trial)))
 
-    scores, costs, settings = (
+    scores, spreads, costs, settings = (
         keys(lambda trial: trial.scores),
+        keys(lambda trial: trial.spread),
         keys(lambda trial: trial.cost),
         keys(lambda trial: trial.params),
     )
     with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        head = ["number", "state", "on_front", *scores, "above_floor", *(f"cost/{name}" for name in costs)]
+        head = ["number", "state", "on_front", *scores, "above_floor", *(f"spread/{key}" for key in spreads)]
+        head += [*([run.rungs.unit] if run.rungs else []), *(f"cost/{name}" for name in costs)]
         writer.writerow([*head, "seconds", "epoch", *settings, "reason"])
         for trial in trials:
             numbers = [trial.scores.get(key, math.nan) for key in scores] + [run.above_floor(trial)]
+            numbers += [trial.spread.get(key, math.nan) for key in spreads]
+            numbers += [run.trained(trial)] if run.rungs else []
             numbers += [trial.cost.get(name, math.nan) for name in costs] + [trial.seconds]
             row = [trial.number, trial.state, int(trial.number in front), *map(_cell, numbers)]
             row += ["" if trial.epoch is None else trial.epoch]

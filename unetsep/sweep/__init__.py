@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -15,17 +16,16 @@ from unetsep.sweep.checks import check_sweep
 from unetsep.sweep.cluster import Cluster
 from unetsep.sweep.document import Config, read_yaml, write_yaml
 from unetsep.sweep.executors import Executor, InProcess
-from unetsep.sweep.faith import faithfulness
 from unetsep.sweep.fold import MISSING, find
 from unetsep.sweep.front import write_front
-from unetsep.sweep.known import enqueue, warm_start
+from unetsep.sweep.known import completed, enqueue, read_wanted, warm_start
 from unetsep.sweep.nodes import Training
 from unetsep.sweep.postgresql import without_password
 from unetsep.sweep.question import Sweep, read_overrides, read_sweep
 from unetsep.sweep.search import Search
 from unetsep.sweep.status import status
 from unetsep.sweep.study import open_study
-from unetsep.sweep.trials import Train, read_result
+from unetsep.sweep.trials import Train
 from unetsep.sweep.watching import Watching
 
 __all__ = ["main"]
@@ -79,6 +79,8 @@ def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespac
     runner = CommandLine(run.absolute().name, timed=sweep.measures_speed)
     watching.says(f"{sweep.source}: {sweep.document['question']}".rstrip(" :"), "bold")
     first = check_sweep(sweep, runner.resolve, runner.build)
+    complete = partial(completed, runner.command.parser)
+    wanted = [read_wanted(sweep, path, runner.resolve, complete) for path in given.enqueue]
     if sweep.document["synthetic"] is not None and sweep.root is not None:
         runner.make_data(sweep.root, sweep.synthetic)
     with (
@@ -95,13 +97,11 @@ def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespac
             watching.says(f"{run} holds {search.begun} trained trials; going on")
         if line := warm_start(study, sweep, runner.resolve):
             watching.says(line)
-        for config in given.enqueue:
-            watching.says(enqueue(study, sweep, config, runner.resolve))
+        for each in wanted:
+            watching.says(enqueue(study, each))
         gave_up = search.run(runner, executor)
         write_front(run, sweep.objectives)
         begun = search.begun
-    for line in _agreement(run, sweep):
-        watching.says(line)
     watching.says(f"{gave_up or 'done'}: {begun} trials trained, all in {run}")
 
 
@@ -114,15 +114,6 @@ def _executor(sweep: Sweep, run: Path, train: Train, address: str | None) -> Ite
     folders = [Path(find(sweep.space.base, "data.root"))]
     with Cluster(address, Training(run.absolute().name), sweep.needs, run, folders) as cluster:
         yield cluster
-
-
-def _agreement(run: Path, sweep: Sweep) -> list[str]:
-    """Whether short trainings predicted long ones, in sentences; none without rungs or a score to go by."""
-    score = next((measure for measure in sweep.objectives if not measure.startswith("cost/")), None)
-    if sweep.rungs is None or score is None:
-        return []
-    results = [read_result(folder) for folder in sorted((run / "trials").glob("[0-9]*"))]
-    return faithfulness([result for result in results if result is not None], sweep.rungs, score)
 
 
 def _without_secrets(document: Config) -> Config:

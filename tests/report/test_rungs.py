@@ -1,0 +1,70 @@
+"""A report over trials that were trained to different rungs, with several seeds."""
+
+import csv
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from unetsep.report.page import write_report
+from unetsep.report.run import read_run
+from unetsep.report.tables import print_leaderboard
+
+from .sweep_folder import write_sweep, write_trial
+
+RUNGS = {"unit": "epochs", "first": 1, "eta": 3, "last": 9}
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    folder = write_sweep(tmp_path / "run", rungs=RUNGS, seeds=2)
+    for number in range(6):
+        reached = 3 if number == 5 else 2 if number > 1 else 1
+        score = float(number) if number else 4.5
+        write_trial(
+            folder,
+            number,
+            score,
+            0.1 if number == 0 else 1.0 + number,
+            state="complete" if reached == 3 else "paused" if number == 4 else "stopped",
+            rungs=[{"val/usdr": score - 1 + rung / 3} for rung in range(reached)],
+            spread={"val/usdr": 0.25},
+        )
+    return folder
+
+
+def test_what_was_stopped_or_waits_is_ranked_with_the_rest_and_may_be_on_the_front(sweep: Path) -> None:
+    run = read_run(sweep)
+    assert [trial.number for trial in run.ranked] == [5, 0, 4, 3, 2, 1]
+    assert [trial.number for trial in run.front] == [5, 0]
+    assert run.rest == []
+
+
+def test_the_tables_say_how_far_each_was_trained_and_how_its_seeds_spread(sweep: Path) -> None:
+    out = Console(file=StringIO(), width=140)
+    print_leaderboard(sweep, out)
+    assert isinstance(out.file, StringIO)
+    text = out.file.getvalue()
+    assert "epochs" in text
+    assert "seeds" in text
+    write_report(sweep)
+    with (sweep / "report" / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epochs"] for row in rows] == ["1", "1", "3", "3", "3", "9"]
+    assert {row["spread/val/usdr"] for row in rows} == {"0.25"}
+
+
+def test_the_page_says_whether_short_trainings_predict_long_ones(sweep: Path) -> None:
+    page = write_report(sweep).read_text(encoding="utf-8")
+    assert "Do short trainings predict long ones?" in page
+    assert "Only" in page
+    assert "whether one predicts the other" in page
+
+
+def test_a_sweep_without_rungs_has_no_such_section(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "run")
+    write_trial(folder, 0, 3.0, 1.0)
+    page = write_report(folder).read_text(encoding="utf-8")
+    assert "Do short trainings" not in page
+    assert read_run(folder).agreement == []

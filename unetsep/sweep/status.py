@@ -1,0 +1,48 @@
+"""`unetsep sweep --status OUT`: how a sweep stands, from its files alone, whoever runs it and wherever."""
+
+import shlex
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from unetsep.audio.files import InputError
+from unetsep.sweep.document import read_yaml
+from unetsep.sweep.picture import Picture
+from unetsep.sweep.question import DEFAULTS, Sweep
+from unetsep.sweep.snapshot import Folder, held
+from unetsep.sweep.wording import duration
+
+
+def status(run: Path, console: Console) -> int:
+    """Prints how a sweep stands, and whether anybody works on it or how to go on.
+
+    Args:
+        run: the run folder.
+        console: where to print.
+
+    Returns:
+        0, the exit code.
+
+    Raises:
+        InputError: if the folder is no sweep's.
+    """
+    file = run / "sweep.yaml"
+    if not file.is_file():
+        raise InputError(f"no sweep in {run}: it has no sweep.yaml; give the folder that `unetsep sweep` wrote")
+    content = read_yaml(file)
+    if not isinstance(content.get("objectives"), dict) or not content["objectives"]:
+        raise InputError(f"{file} is no sweep's: it has no objectives")
+    snapshot = Folder(Sweep(str(file), {**DEFAULTS, **content}), run).look_around()
+    trained = sum(result.seconds for result in snapshot.board.results.values())
+    console.print(Picture(snapshot, time.time(), f"{duration(trained)} of training so far" if trained else ""))
+    if snapshot.running or held(run / ".driver"):
+        last = f"a driver works on {run}"
+    elif snapshot.done:
+        last = f"no driver works on it, and nothing is left to do: {shlex.join(['unetsep', 'report', str(run)])}"
+    else:
+        again = shlex.join(["unetsep", "sweep", str(file), "--out", str(run)])
+        last = f"no driver works on it: {again} goes on"
+    console.print(Text(last), soft_wrap=True, highlight=False)
+    return 0
