@@ -12,7 +12,7 @@ from unetsep.audio.files import InputError
 from unetsep.sweep.document import Config, write_yaml
 from unetsep.sweep.domain import read_space
 from unetsep.sweep.fold import find, put
-from unetsep.sweep.known import completed, enqueue, warm_start
+from unetsep.sweep.known import completed, enqueue, read_wanted, warm_start
 from unetsep.sweep.lookup import distribution_of, of_values
 from unetsep.sweep.question import DEFAULTS, Sweep
 from unetsep.sweep.space import Space
@@ -38,8 +38,9 @@ def learn(sweep: Sweep, folder: Path) -> tuple[str, list[FrozenTrial]]:
 
 
 def queue(sweep: Sweep, folder: Path, path: Path) -> tuple[str, list[FrozenTrial]]:
+    wanted = read_wanted(sweep, path, Toy().resolve)
     with open_study(folder, sweep.objectives) as study:
-        line = enqueue(study, sweep, path, Toy().resolve)
+        line = enqueue(study, wanted)
     return line, trials_of(folder)
 
 
@@ -177,7 +178,7 @@ def test_a_config_outside_of_the_space_is_refused_in_one_line(tmp_path: Path, gi
     with pytest.raises(InputError, match=f"wanted.yaml: {message}") as refusal:
         queue(sweep_of(QUESTION), tmp_path / "run", tmp_path / "wanted.yaml")
     assert "\n" not in str(refusal.value)
-    assert trials_of(tmp_path / "run") == []
+    assert not (tmp_path / "run").exists()
 
 
 def test_values_are_found_in_any_spelling_of_their_keys_and_as_the_study_has_them() -> None:
@@ -240,12 +241,12 @@ def test_a_trials_own_config_is_the_point_it_came_from(config: dict[str, Any], t
     complete = partial(completed, command.command.parser)
     write_yaml(tmp_path / "config.yaml", complete(there.suggestion.config))  # as a run's folder has it
     with open_study(tmp_path / "run", sweep.objectives) as study:
-        line = enqueue(study, sweep, tmp_path / "config.yaml", command.resolve, complete)
+        line = enqueue(study, read_wanted(sweep, tmp_path / "config.yaml", command.resolve, complete))
         assert study.trials[0].system_attrs["fixed_params"] == there.params
         assert "not taken over" not in line
         put(there.suggestion.config, "model.separator.net.growth", 3.0)
         put(there.suggestion.config, "trainer.max_epochs", 7)
         write_yaml(tmp_path / "other.yaml", there.suggestion.config)
-        line = enqueue(study, sweep, tmp_path / "other.yaml", command.resolve, complete)
+        line = enqueue(study, read_wanted(sweep, tmp_path / "other.yaml", command.resolve, complete))
     differences = "trainer.max_epochs (7, here 3), model.separator.net.growth (3.0, here 2.0)"
     assert line.endswith(f"; set by this sweep and not taken over: {differences}")

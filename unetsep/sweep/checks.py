@@ -6,11 +6,11 @@ from itertools import islice
 from random import Random
 
 from unetsep.audio.files import InputError
-from unetsep.sweep.document import Config
+from unetsep.sweep.document import Config, label
 from unetsep.sweep.listed import FixedList
 from unetsep.sweep.lookup import of_values
 from unetsep.sweep.question import Sweep
-from unetsep.sweep.sampling import make_sampler
+from unetsep.sweep.sampling import exhaustive, make_sampler
 from unetsep.sweep.space import Resolve, Suggestion, by_chance
 
 DRAWS = 200  # configs of which none meets the budget: then nothing does
@@ -36,6 +36,8 @@ def check_sweep(sweep: Sweep, resolve: Resolve, build: Build) -> Suggestion:
     """
     try:
         sampler = make_sampler(sweep.document["sampler"], sweep.document["seed"], 0)
+        if sweep.trials is None and not exhaustive(sampler):
+            raise InputError("trials: is missing; only samplers of lists and grids know their end")
         first = sweep.space.check(resolve, build)
         if isinstance(sampler, FixedList):
             _check_list(sweep, sampler, resolve)
@@ -68,7 +70,11 @@ def meets_budget(sweep: Sweep, resolve: Resolve, build: Build) -> None:
     if not sweep.budget:
         return
     nearest, drawn = (math.inf, "", 0.0), 0
+    seen = set()
     for suggestion in islice(_draws(sweep, resolve), DRAWS):
+        if (params := label(suggestion.params)) in seen:
+            continue
+        seen.add(params)
         try:
             cost = build(resolve(suggestion.config))
         except (InputError, ValueError):

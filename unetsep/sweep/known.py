@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from unetsep.sweep.document import Config, label, parse_yaml, read_yaml
 from unetsep.sweep.domain import every_domain, short
 from unetsep.sweep.fold import MISSING
 from unetsep.sweep.judging import PLACE
-from unetsep.sweep.lookup import of_config, of_values
+from unetsep.sweep.lookup import Found, of_config, of_values
 from unetsep.sweep.means import SEED
 from unetsep.sweep.question import Sweep
 from unetsep.sweep.rungs import read_rungs
@@ -30,7 +31,7 @@ def warm_start(study: SweepStudy, sweep: Sweep, resolve: Resolve) -> str:
     """Adds other sweeps' trials to a study, for its sampler to learn from; none of them twice.
 
     Args:
-        study: the open study; nobody else may be `deciding`.
+        study: the open study; this process must not be `deciding` already.
         sweep: the question, with the run folders in its `warm_start`.
         resolve: the command line.
 
@@ -88,47 +89,70 @@ def _learn(study: SweepStudy, sweep: Sweep, resolve: Resolve, source: str, resul
     return "added"
 
 
-def enqueue(study: SweepStudy, sweep: Sweep, path: Path, resolve: Resolve, complete: Resolve | None = None) -> str:
-    """Queues a config to be tried before what the sampler suggests; no config twice.
+@dataclass(frozen=True)
+class Wanted:
+    """A config that is to be tried before what the sampler suggests.
+
+    Attributes:
+        path: its file.
+        found: its place in the space.
+        differences: its settings that the sweep sets otherwise, each as `trainer.max_epochs (50, here 2)`.
+    """
+
+    path: Path
+    found: Found
+    differences: list[str]
+
+
+def read_wanted(sweep: Sweep, path: Path, resolve: Resolve, complete: Resolve | None = None) -> Wanted:
+    """Finds a config in the space.
 
     Args:
-        study: the open study; nobody else may be `deciding`.
         sweep: the question.
         path: a config that `unetsep fit --config` takes, or a mapping of the space's dotted keys to values.
         resolve: the command line.
         complete: gives a config with the default of every setting, to compare by; without it, by what is said alone.
 
-    Returns:
-        One line that says what was queued, and which other settings of the config the sweep does not take over.
-
     Raises:
         InputError: naming the file and the key, if the config is outside of the space.
     """
     given = read_yaml(path)
-    differences: list[str] = []
     try:
         if _is_point(given, sweep):
-            found = of_values(sweep.space, given, resolve)
-        else:
-            points, complete = of_config(sweep.space, resolve(given), resolve), complete or resolve
-            wanted = complete(given)
-            all_differences = [_differences(wanted, complete(point.suggestion.config), sweep) for point in points]
-            differences = min(all_differences, key=len)
-            found = points[all_differences.index(differences)]
+            return Wanted(path, of_values(sweep.space, given, resolve), [])
+        points, complete = of_config(sweep.space, resolve(given), resolve), complete or resolve
+        wanted = complete(given)
+        candidates = [
+            Wanted(path, point, _differences(wanted, complete(point.suggestion.config), sweep)) for point in points
+        ]
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    return min(candidates, key=lambda candidate: len(candidate.differences))
+
+
+def enqueue(study: SweepStudy, wanted: Wanted) -> str:
+    """Queues a config, unless it is queued or was tried already.
+
+    Args:
+        study: the open study; this process must not be `deciding` already.
+        wanted: the config.
+
+    Returns:
+        One line that says what was queued, and which other settings of the config the sweep does not take over.
+    """
+    params = wanted.found.params
     with study.deciding():
         twins = [
             trial
             for trial in study.get_trials(deepcopy=False)
-            if trial.system_attrs.get("fixed_params") == found.params or (begun(trial) and trial.params == found.params)
+            if trial.system_attrs.get("fixed_params") == params or (begun(trial) and trial.params == params)
         ]
         if not twins:
-            study.enqueue_trial(found.params)
+            study.enqueue_trial(params)
             study.secure()
-    line = f"{path}: " + (f"is trial {twins[0].number} already" if twins else "is tried first")
-    line += f", with {settings_of(found.suggestion.params)}"
-    if differences:
+    line = f"{wanted.path}: " + (f"is trial {twins[0].number} already" if twins else "is tried first")
+    line += f", with {settings_of(wanted.found.suggestion.params)}"
+    if differences := wanted.differences:
         more = f" and {len(differences) - NAMED} more" if len(differences) > NAMED else ""
         line += f"; set by this sweep and not taken over: {', '.join(differences[:NAMED])}{more}"
     return line

@@ -218,6 +218,8 @@ def read_overrides(arguments: Iterable[str]) -> dict[str, Any]:
 
 
 def _check_values(document: Config) -> None:
+    if not isinstance(document["question"], str):
+        raise InputError(f"question: is {label(document['question'])}, but must be words")
     objectives, budget = _mapping(document, "objectives"), _mapping(document, "budget")
     if not objectives:
         raise InputError("objectives: is empty; write {val/usdr: maximize, cost/gmacs_per_second: minimize}")
