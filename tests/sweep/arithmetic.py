@@ -15,7 +15,10 @@ ONE = Needs(cpus=1, gpus=0)
 
 
 def train(config: Config, folder: Path, stop: Stop | None, watch: Watch) -> Outcome:
-    """Scores `x` after some seconds; a line in `begun` for every time it is asked to, with process and GPUs."""
+    """Scores `x` after some seconds, or when there is a file `go`.
+
+    For every time it is asked to there is a line in `begun`, with the process and its GPUs.
+    """
     with (folder / "begun").open("a") as begun:
         begun.write(f"{os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')}\n")
     if config.get("dies"):
@@ -23,6 +26,8 @@ def train(config: Config, folder: Path, stop: Stop | None, watch: Watch) -> Outc
     if config.get("fails"):
         raise ValueError("no such\nnetwork")
     time.sleep(config.get("seconds", 0))
+    while config.get("waits") and not (folder.parent / "go").exists():
+        time.sleep(0.05)
     return Outcome({"val/usdr": config["x"]}, 1)
 
 
@@ -37,7 +42,7 @@ def task(run: Path, number: int, **config: float) -> Task:
 def begun(run: Path, number: int) -> list[list[str]]:
     """For every time a task was begun the process's number and its GPUs."""
     path = trial_folder(run, number) / "begun"
-    return [line.split() for line in path.read_text().splitlines()] if path.is_file() else []
+    return [line.split(" ") for line in path.read_text().splitlines()] if path.is_file() else []
 
 
 def finish(cluster: Cluster, tasks: list[Task], seconds: float = 60.0) -> list[Result]:

@@ -97,6 +97,7 @@ class Cluster:
         self.glanced, self.free = float("-inf"), 0
         self.large_enough = time.monotonic()
         self.ray = join(address)
+        self.here = self.ray.get_runtime_context().get_node_id()
         try:
             nodes = self._nodes()
             gpus = max((node["Resources"].get("GPU", 0.0) for node in nodes), default=0.0)
@@ -142,13 +143,15 @@ class Cluster:
         """The results of the tasks that ended since the last call; after so many seconds perhaps none.
 
         Raises:
-            InputError: if a node that came later is not fit for the sweep, or no node is large enough for long.
+            InputError: if a node that came later is not fit for the sweep, no node is large enough for long, or this
+                machine's own node is gone.
         """
         if not self.held:
             return []
         self.ray.wait(list(self.held), num_returns=1, timeout=seconds)
         ended, _ = self.ray.wait(list(self.held), num_returns=len(self.held), timeout=0)
-        if not ended and self.room() <= 0 and time.monotonic() - self.large_enough > NOWHERE:
+        self.room()
+        if not ended and time.monotonic() - self.large_enough > NOWHERE:
             raise InputError(f"resources: {self.needs} for one training is more than any node of the cluster has")
         results = (self._ended(each) for each in ended)
         return [result for result in results if result is not None]
@@ -193,7 +196,12 @@ class Cluster:
         return None
 
     def _nodes(self) -> list[dict[str, Any]]:
-        return [node for node in self.ray.nodes() if node["Alive"]]
+        nodes = [node for node in self.ray.nodes() if node["Alive"]]
+        if all(node["NodeID"] != self.here for node in nodes):  # nothing can be handed in any more
+            raise InputError(
+                f"--ray {self.address}: this machine is no longer a node of it; start its node and the sweep again"
+            )
+        return nodes
 
 
 def _failed(task: Task, reason: str) -> Result:

@@ -21,7 +21,8 @@ from typing import Any
 from unetsep.audio.files import InputError
 
 LOCAL = "local"
-PATIENCE = 25.0  # seconds in which a cluster must have answered; Ray itself would wait for minutes
+ANSWERS = 10.0  # seconds in which somebody must answer at an address
+PATIENCE = 60.0  # seconds in which that must turn out to be a cluster, on a busy machine; Ray itself waits for minutes
 _STORE = 80 * 2**20  # bytes of shared memory for Ray's objects, near the least it takes: results lie in files
 _TRY = """
 import sys, ray
@@ -89,7 +90,7 @@ def _try(address: str) -> None:
     host, _, port = address.rpartition(":")
     if port.isdecimal():
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE / 2).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
         except (OSError, OverflowError):
             raise nobody from None
     last, refused = "", False

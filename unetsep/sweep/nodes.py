@@ -21,7 +21,7 @@ from unetsep.sweep.joining import one_line
 from unetsep.sweep.trials import Result, Task, Train, carry_out
 
 SIGN = ".shared"  # the file in a run folder by which a node shows that it sees the folder and not one of the same name
-PATIENCE = 60.0  # seconds in which a node must have answered; it may have to fetch the code first
+PATIENCE = 120.0  # seconds in which a node must have answered; it may have to fetch the code first
 _CACHED = 5.0  # seconds for which a shared folder may not show a file that another machine has just written
 _PACKAGES = ("torch", "lightning", "jsonargparse")
 
