@@ -7,9 +7,11 @@ line of JSON, `{"words": [...], "log": "file"}`, and answers with a process id, 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -29,11 +31,11 @@ class Driver(ABC):
         self.folder, self.mark = folder, f"{os.getpid()}-{time.time_ns()}"
         self.spared = {os.getpid()}
         self.workers: dict[int, int] = {}  # how many workers were killed, by sweep
-        temporary = folder / "temporary"
-        temporary.mkdir(exist_ok=True)
+        self.temporary = Path(tempfile.mkdtemp(prefix="kills-"))  # Ray's sockets need a short path
+        (folder / "temporary").symlink_to(self.temporary)
         ours = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"}
         path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
-        self.environment = {**os.environ, **ours, "PYTHONPATH": path, "TMPDIR": str(temporary), MARK: self.mark}
+        self.environment = {**os.environ, **ours, "PYTHONPATH": path, "TMPDIR": str(self.temporary), MARK: self.mark}
 
     @abstractmethod
     def start(self, words: Sequence[str], log: Path) -> int:
@@ -68,6 +70,7 @@ class Driver(ABC):
     def close(self) -> None:
         """Leaves nothing behind."""
         self.sweep_away()
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
 
 class Started(Driver):
