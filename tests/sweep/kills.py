@@ -61,7 +61,7 @@ def only_the_driver(driver: Driver, pid: int, chance: random.Random) -> str:
 
 def a_worker(driver: Driver, pid: int, chance: random.Random) -> str:
     """One of Ray's processes that train; not a third one, which a task might not be forgiven."""
-    workers = [each for each in driver.processes() if command_of(each).startswith("ray::")]
+    workers = [each for each in driver.processes() if command_of(each).startswith(("ray::work", "ray::IDLE"))]
     if not workers or driver.workers.setdefault(pid, 0) >= 2:
         return ""
     driver.workers[pid] += 1
