@@ -2,7 +2,7 @@ import pytest
 
 from unetsep.audio.files import InputError
 from unetsep.sweep.document import parse_yaml
-from unetsep.sweep.domain import Choice, Fixed, PerLevel, Range, read_space
+from unetsep.sweep.domain import Choice, Fixed, Option, PerLevel, Range, chosen, read_domain, read_space, values_of
 
 
 def space_of(text: str):
@@ -76,3 +76,52 @@ def test_the_choice_of_a_fragment_comes_first() -> None:
 def test_what_is_not_in_the_grammar_is_refused_with_its_key(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         space_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "found"),
+    [
+        ("{int: [1, 5]}", 3, 3),
+        ("{int: [1, 5]}", 3.0, 3),
+        ("{int: [1, 5]}", 3.5, None),
+        ("{int: [1, 5]}", 6, None),
+        ("{int: [1, 5]}", True, None),
+        ("{int: [1, 7], step: 3}", 4, 4),
+        ("{int: [1, 7], step: 3}", 5, None),
+        ("{float: [0, 1], step: 0.1}", 0.30000000000000004, 0.3),
+        ("{float: [1, 2]}", 2, 2.0),
+        ("{float: [1, 2]}", "2", None),
+        ("{choice: [a, 1, null]}", None, None),
+        ("{choice: [a, 1]}", True, None),
+        ("{choice: [a, 1]}", "b", None),
+    ],
+)
+def test_what_a_value_stands_for_in_a_domain(text: str, value: object, found: object) -> None:
+    domain = read_domain(parse_yaml(text, "here"), "key", "space: key")
+    assert isinstance(domain, Range | Choice)
+    chosen_one = chosen(domain, value)
+    if isinstance(chosen_one, Option):
+        chosen_one = chosen_one.value
+    assert chosen_one == (pytest.approx(found) if isinstance(found, float) else found)
+
+
+def test_an_option_is_known_by_its_value_and_by_its_name_in_the_study() -> None:
+    domain = read_domain(parse_yaml("{choice: [[2, 1], {k: 3}, TFC]}", "here"), "key", "space: key")
+    assert isinstance(domain, Choice)
+    for value in ([2, 1], "[2, 1]", {"k": 3}, "{k: 3}", "TFC"):
+        found = chosen(domain, value)
+        assert isinstance(found, Option)
+        assert value in (found.value, found.name)
+
+
+def test_a_domain_with_an_end_lists_its_values() -> None:
+    values = [
+        values_of(domain)
+        for domain in read_space(
+            parse_yaml("{a: {int: [1, 6], step: 2}, b: {float: [0, 1], step: 0.5}, c: {choice: [x, [1]]}}", "here")
+        ).values()
+        if isinstance(domain, Range | Choice)
+    ]
+    assert values == [[1, 3, 5], [0.0, 0.5, 1.0], ["x", [1]]]
+    assert values_of(Range(0.0, 1.0)) is None
+    assert values_of(Range(1.0, 1.0)) == [1.0]

@@ -80,6 +80,43 @@ def test_more_trials_or_another_wording_are_the_same_question(sweeps: Path) -> N
     assert sweep.differences(sweep_of(sweeps, SMALL).document) == ["fragments"]
 
 
+def test_where_and_from_what_knowledge_a_sweep_is_carried_out_is_no_other_question(sweeps: Path) -> None:
+    sweep = sweep_of(sweeps, SMALL)
+    (sweeps / "other" / "trials").mkdir(parents=True)
+    aside = f"resources: {{cpus: 2}}\nstorage: postgresql+psycopg://me@host/db\nwarm_start: [{sweeps}/other]\n"
+    assert sweep.differences(sweep_of(sweeps, SMALL + aside).document) == []
+    assert sweep.differences(sweep_of(sweeps, SMALL + "seeds: 2").document) == ["seeds"]
+    older = {key: value for key, value in sweep.document.items() if key not in ("rungs", "seeds", "warm_start")}
+    assert sweep.differences(older) == []
+
+
+def test_rungs_have_the_last_word_on_how_long_a_training_is(sweeps: Path) -> None:
+    sweep = sweep_of(sweeps, SMALL + "rungs: {unit: epochs, first: 1, eta: 3, last: 9}")
+    assert sweep.rungs is not None
+    assert sweep.rungs.amounts == (1, 3, 9)
+    assert sweep.space.overrides == {"trainer.max_epochs": 9}
+    steps = sweep_of(sweeps, SMALL + "rungs: {unit: steps, first: 10, eta: 2, last: 40}")
+    assert steps.space.overrides == {"trainer.max_epochs": -1, "trainer.max_steps": 40}
+
+
+@pytest.mark.parametrize(("given", "seeds"), [("2", (0, 1)), ("[4, 1]", (4, 1)), ("null", ())])
+def test_seeds_are_counted_or_listed(sweeps: Path, given: str, seeds: tuple[int, ...]) -> None:
+    assert sweep_of(sweeps, SMALL + f"seeds: {given}").seeds == seeds
+
+
+def test_a_grid_goes_through_what_the_space_holds(sweeps: Path) -> None:
+    space = "{lr: {float: [0, 1], step: 0.5}, net.depth: {int: [1, 3]}, n: {choice: {8: {hop: {value: 2}}, 16: {}}}}"
+    sweep = sweep_of(sweeps, f"space: {space}\nsampler: GridSampler\noverrides: {{net.init_args.depth: 2}}")
+    assert sweep.document["sampler"] == {
+        "class_path": "GridSampler",
+        "init_args": {"search_space": {"lr": [0.0, 0.5, 1.0], "n": [8, 16]}},
+    }
+    given = sweep_of(
+        sweeps, f"space: {space}\nsampler: {{class_path: GridSampler, init_args: {{search_space: {{n: [8]}}}}}}"
+    )
+    assert given.document["sampler"]["init_args"]["search_space"] == {"n": [8]}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

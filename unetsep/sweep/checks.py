@@ -9,9 +9,10 @@ from unetsep.audio.files import InputError
 from unetsep.sweep.document import Config, label
 from unetsep.sweep.listed import FixedList
 from unetsep.sweep.lookup import of_values
+from unetsep.sweep.picks import by_chance
 from unetsep.sweep.question import Sweep
 from unetsep.sweep.sampling import exhaustive, make_sampler
-from unetsep.sweep.space import Resolve, Suggestion, by_chance
+from unetsep.sweep.space import Resolve, Suggestion
 
 DRAWS = 200  # configs of which none meets the budget: then nothing does
 LISTED = 1000  # configs of a list that are looked at
@@ -69,7 +70,7 @@ def meets_budget(sweep: Sweep, resolve: Resolve, build: Build) -> None:
     """
     if not sweep.budget:
         return
-    nearest, drawn = (math.inf, "", 0.0), 0
+    drawn: list[tuple[float, str, float]] = []  # how many times over the limit, of what, and what it is
     seen = set()
     for suggestion in islice(_draws(sweep, resolve), DRAWS):
         if (params := label(suggestion.params)) in seen:
@@ -83,12 +84,11 @@ def meets_budget(sweep: Sweep, resolve: Resolve, build: Build) -> None:
         excess, key = max(parts, default=(0.0, ""))
         if excess <= 1:
             return
-        drawn += 1
-        nearest = min(nearest, (excess, key, cost[key]))
+        drawn.append((excess, key, cost[key]))
     if drawn:
-        _, key, value = nearest
+        _, key, value = min(drawn, key=lambda each: each[0])
         raise InputError(
-            f"budget: none of {drawn} configs drawn meets it; the nearest has {key} {_said(value)}, "
+            f"budget: none of {len(drawn)} configs drawn meets it; the nearest has {key} {_said(value)}, "
             f"over {_said(sweep.budget[key])}"
         )
 

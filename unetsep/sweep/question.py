@@ -1,9 +1,7 @@
 """A sweep's file: one question, as YAML."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,21 +12,11 @@ from unetsep.sweep.document import Config, label, parse_yaml, read_yaml
 from unetsep.sweep.domain import FRAGMENT, Choice, Domain, every_domain, read_space
 from unetsep.sweep.fold import layered, put
 from unetsep.sweep.listed import grid_of
-from unetsep.sweep.means import check_storage, check_warm_start, read_seeds, refuse_set_twice
+from unetsep.sweep.means import read_seeds, refuse_set_twice
 from unetsep.sweep.rungs import Rungs, read_rungs
 from unetsep.sweep.space import Space
+from unetsep.sweep.values import SYNTHETIC, check_values, mapping, refuse_unknown
 
-COST = (
-    "params",
-    "gmacs_per_second",
-    "depth",
-    "receptive_field_seconds",
-    "receptive_field_hz",
-    "peak_memory_mb",
-    "rtf_cpu",
-)
-SCORES = ("loss", "usdr", "csdr", "seg_accuracy", "seg_miou", "dropped_frames")
-SYNTHETIC: dict[str, Any] = {"train": 24, "valid": 6, "test": 2, "seconds": 20.0, "seed": 0}
 DEFAULTS: dict[str, Any] = {
     "question": "",
     "base": [],
@@ -161,11 +149,11 @@ def read_sweep(
         InputError: if the file says anything that is not understood, naming the file and the key.
     """
     given = read_yaml(path)
-    _refuse_unknown(given, DEFAULTS, str(path))
+    refuse_unknown(given, DEFAULTS, str(path))
     document = {**DEFAULTS, **given}
     try:
         document["base"] = _names(document["base"])
-        document["overrides"] = {**_mapping(document, "overrides"), **(overrides or {})}
+        document["overrides"] = {**mapping(document, "overrides"), **(overrides or {})}
         if trials is not None:
             document["trials"] = trials
         if storage is not None:
@@ -176,12 +164,12 @@ def read_sweep(
             if not isinstance(document["data"], str) or not Path(document["data"]).is_dir():
                 raise InputError(f"data: {label(document['data'])} is no folder; give the root of a data set")
             document["data"] = str(Path(document["data"]).absolute())
-        _check_values(document)
+        check_values(document)
         domains = read_space(document["space"])
         if not domains:
             raise InputError("space: is missing; it maps dotted config keys to ranges")
         names = [*document["base"], *_fragments_of(domains)]
-        known = _mapping(document, "fragments")
+        known = mapping(document, "fragments")
         document["fragments"] = {name: known[name] if name in known else _read_fragment(path, name) for name in names}
         rungs, seeds = read_rungs(document["rungs"]), read_seeds(document["seeds"])
         searched = [key for key, _ in every_domain(domains)]
@@ -215,42 +203,6 @@ def read_overrides(arguments: Iterable[str]) -> dict[str, Any]:
     if waiting:
         raise InputError(f"--{waiting} needs a value: --{waiting}=VALUE")
     return values
-
-
-def _check_values(document: Config) -> None:
-    if not isinstance(document["question"], str):
-        raise InputError(f"question: is {label(document['question'])}, but must be words")
-    objectives, budget = _mapping(document, "objectives"), _mapping(document, "budget")
-    if not objectives:
-        raise InputError("objectives: is empty; write {val/usdr: maximize, cost/gmacs_per_second: minimize}")
-    for key, direction in objectives.items():
-        kind, _, measure = str(key).partition("/")
-        if kind == "cost" and measure:
-            _refuse_unknown([measure], COST, "objectives: cost")
-        elif kind == "val" and measure:
-            _refuse_unknown([measure.partition("/")[0]], SCORES, "objectives: val")
-        else:
-            raise InputError(f"objectives: {key} is no measure; they are called val/usdr, val/csdr/vocals, cost/params")
-        if direction not in ("maximize", "minimize"):
-            raise InputError(f"objectives: {key} is {label(direction)}, but must be maximize or minimize")
-    _refuse_unknown(budget, COST, "budget")
-    for key, limit in budget.items():
-        if not _is_number(limit) or not 0 < limit < math.inf:
-            raise InputError(f"budget: {key} is {label(limit)}, but must be a number above 0")
-    trials, seed = document["trials"], document["seed"]
-    if trials is not None and (not isinstance(trials, int) or isinstance(trials, bool) or trials < 1):
-        raise InputError(f"trials: is {label(trials)}, but must be a whole number, 1 or more")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"seed: is {label(seed)}, but must be a whole number, 0 or more")
-    read_resources(document["resources"])
-    check_storage(document["storage"])
-    check_warm_start(document["warm_start"])
-    if document["synthetic"] is not None:
-        synthetic = _mapping(document, "synthetic")
-        _refuse_unknown(synthetic, SYNTHETIC, "synthetic")
-        for key, value in synthetic.items():
-            if not _is_number(value) or value < 0 or (key != "seconds" and not isinstance(value, int)):
-                raise InputError(f"synthetic: {key} is {label(value)}, but must be a number, 0 or more")
 
 
 def _sampler(given: Any, space: Space) -> Any:
@@ -294,21 +246,3 @@ def _names(base: Any) -> list[str]:
     if not all(isinstance(name, str) for name in names):
         raise InputError(f"base: is {label(base)}, but must be the path of a config file, or a list of such")
     return names
-
-
-def _mapping(document: Config, key: str) -> Config:
-    if not isinstance(document[key], Mapping):
-        raise InputError(f"{key}: is {label(document[key])}, but must be a mapping")
-    return dict(document[key])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _refuse_unknown(given: Iterable[Any], allowed: Iterable[str], where: str) -> None:
-    for key in given:
-        if key not in allowed:
-            near = get_close_matches(str(key), list(allowed), n=1)
-            hint = f"did you mean {near[0]}?" if near else ""
-            raise InputError(f"{where}: {key} is unknown; {hint} there are {', '.join(allowed)}".replace(";  ", "; "))

@@ -2,15 +2,13 @@
 
 import importlib
 import inspect
-import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from unetsep.audio.files import InputError
 from unetsep.sweep.document import Config, label
@@ -27,17 +25,12 @@ from unetsep.sweep.domain import (
     short,
 )
 from unetsep.sweep.fold import MISSING, find, layered, put
+from unetsep.sweep.picks import InTurn, Pick, by_chance
 
 TRIES = 16  # random configs with one option of a choice, none of which has a network: then the option is an error
 
 Resolve = Callable[[Config], Config]
 """Gives a config as the command line understands it, with full class paths; raises InputError where it refuses."""
-
-
-class Pick(Protocol):
-    """A sampler's answer for one name: a number of the range, or an option of the choice."""
-
-    def __call__(self, name: str, domain: Range | Choice, /) -> Any: ...
 
 
 @dataclass
@@ -91,24 +84,9 @@ class Space:
 
     def branches(self, resolve: Resolve) -> Iterator[Suggestion]:
         """Suggestions that together pick every option of every choice and both ends of every range."""
-        picked: Counter[tuple[str, Any]] = Counter()
-
-        def next_one(name: str, domain: Range | Choice) -> Any:
-            if isinstance(domain, Range):
-                ends = (domain.low, domain.high)
-                index = min(range(2), key=lambda index: picked[name, index])
-                picked[name, index] += 1
-                return ends[index]
-            # each option in turn, but one with a sub-space as often as that needs: D'Hondt's rule
-            index = min(
-                range(len(domain.options)),
-                key=lambda index: (picked[name, index] + 1) / branch_count(domain.options[index].space),
-            )
-            picked[name, index] += 1
-            return domain.options[index]
-
+        pick = InTurn()
         for _ in range(branch_count(self.domains)):
-            yield self.suggest(next_one, resolve)
+            yield self.suggest(pick, resolve)
 
     def check(self, resolve: Resolve, build: Callable[[Config], Any] | None = None) -> Suggestion:
         """Resolves and builds one suggestion per branch, so that a typo costs a second and not a night.
@@ -269,18 +247,6 @@ class Space:
                     place = "overrides" if step[0] in self.overrides else "space"
                     guilty, message = f"{place}: {step[0]} ({label(step[1])})", str(error)
         return f"{guilty}: {message}" if guilty else message
-
-
-def by_chance(random: Random, domain: Range | Choice) -> Any:
-    """A number of a range, or an option of a choice, each as likely as the others."""
-    if isinstance(domain, Choice):
-        return random.choice(domain.options)
-    if domain.log:
-        drawn = math.exp(random.uniform(math.log(domain.low), math.log(domain.high)))
-        return round(drawn) if domain.integer else min(max(drawn, domain.low), domain.high)
-    if (step := domain.step or int(domain.integer)) == 0:
-        return random.uniform(domain.low, domain.high)
-    return domain.low + step * random.randint(0, int((domain.high - domain.low) / step + 1e-9))
 
 
 def _default(part: Any, argument: str) -> Any:
