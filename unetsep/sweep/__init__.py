@@ -94,6 +94,8 @@ def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespac
             watching.says(f"the floor, one fixed frequency mask per stem and no network: usdr {usdr:.2f} dB")
         search = Search(sweep, run, study, watching)
         if search.begun:
+            if not (root := Path(find(sweep.space.base, "data.root"))).is_dir():  # or every trial left would fail
+                raise InputError(f"{sweep.source}: the data set {root} is gone; bring it back to go on")
             watching.says(f"{run} holds {search.begun} trained trials; going on")
         if line := warm_start(study, sweep, runner.resolve):
             watching.says(line)

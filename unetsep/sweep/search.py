@@ -217,8 +217,10 @@ class Search:
 
     def _sampler(self, number: int, trials: Sequence[FrozenTrial]) -> optuna.samplers.BaseSampler:
         if fruitless(trials) >= PATIENCE and not self.exhaustive:
-            return make_sampler("RandomSampler", self.sweep.document["seed"], number)
-        return AtRung(self._given_sampler(number), seen(trials, self.measures))
+            sampler = make_sampler("RandomSampler", self.sweep.document["seed"], number)
+        else:
+            sampler = self._given_sampler(number)
+        return AtRung(sampler, seen(trials, self.measures))
 
     def _given_sampler(self, number: int) -> optuna.samplers.BaseSampler:
         return make_sampler(self.sweep.document["sampler"], self.sweep.document["seed"], number)
