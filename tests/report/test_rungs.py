@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from unetsep.report.answer import answer
+from unetsep.report.figure import score_at_rungs
 from unetsep.report.page import write_report
 from unetsep.report.run import read_run
 from unetsep.report.tables import print_leaderboard
@@ -67,4 +69,43 @@ def test_a_sweep_without_rungs_has_no_such_section(tmp_path: Path) -> None:
     write_trial(folder, 0, 3.0, 1.0)
     page = write_report(folder).read_text(encoding="utf-8")
     assert "Do short trainings" not in page
+    assert read_run(folder).agreement == []
+    assert score_at_rungs(read_run(folder)) is None
+
+
+def test_the_answer_is_not_the_last_word_while_trials_wait_and_says_how_far_the_best_was_trained(sweep: Path) -> None:
+    write_trial(sweep, 6, 9.0, 9.0, state="stopped", rungs=[{"val/usdr": 8.0}, {"val/usdr": 9.0}])
+    best = answer(read_run(sweep))[0]
+    assert best.startswith("So far, trial 6 is best: usdr 9.00 dB")
+    assert best.endswith(", trained for 3 of 9 epochs.")
+
+
+def test_what_was_trained_to_the_end_needs_no_word_about_its_length(sweep: Path) -> None:
+    assert answer(read_run(sweep))[0].endswith("at 6 GMAC/s with depth 3.")
+
+
+def test_a_picture_shows_every_trial_climb_from_rung_to_rung_with_the_front_on_top(sweep: Path) -> None:
+    picture = score_at_rungs(read_run(sweep))
+    assert picture is not None
+    places = {climb.trial.number: climb.places for climb in picture.climbs}
+    assert {number: len(climb) for number, climb in places.items()} == {0: 1, 1: 1, 2: 2, 3: 2, 4: 2, 5: 3}
+    assert [tick for _, tick in picture.x_ticks] == ["1", "3", "9"]
+    xs, ys = zip(*places[5], strict=True)
+    assert xs == tuple(place for place, _ in picture.x_ticks)
+    assert list(ys) == sorted(ys, reverse=True), "a better score stands higher"
+    assert [climb.trial.number for climb in picture.climbs if climb.on_front] == [5, 0]
+    assert picture.climbs[-1].on_front
+    assert "Lines that cross changed places" in write_report(sweep).read_text(encoding="utf-8")
+
+
+def test_without_a_trial_at_two_rungs_there_is_no_picture(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "run", rungs=RUNGS)
+    write_trial(folder, 0, 3.0, 1.0, state="paused", rungs=[{"val/usdr": 3.0}])
+    assert score_at_rungs(read_run(folder)) is None
+    assert "No trial has a score" in write_report(folder).read_text(encoding="utf-8").replace("\u00a0", " ")
+
+
+def test_a_sweep_by_costs_alone_asks_nothing_of_its_rungs(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "run", rungs=RUNGS, objectives={"cost/params": "minimize"})
+    write_trial(folder, 0, 3.0, 1.0, state="paused", rungs=[{"val/usdr": 3.0}])
     assert read_run(folder).agreement == []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from unetsep.report.measures import measure
 from unetsep.report.run import Run, Trial
-from unetsep.sweep.wording import short_names, show_choice
+from unetsep.sweep.wording import how_far, short_names, show_choice
 
 SEED_SPREAD_DB = 0.3
 """Repeating one small model with other seeds moves a stem's score by this much: less is no difference."""
@@ -28,14 +28,14 @@ def answer(run: Run) -> list[str]:
     """Which trial is best, which comes close for less, and which is the cheapest that beats the floor at all."""
     score, best = measure(run.score), run.front[0]
     floor = run.floor_of(run.score)
-    lead = "So far, trial" if any(trial.state == "unfinished" for trial in run.rest) else "Trial"
+    lead = "So far, trial" if any(trial.state in ("unfinished", "paused") for trial in run.trials) else "Trial"
     above = ""
     if math.isfinite(floor):
         side = "above" if run.above_floor(best) >= 0 else "below"
         gap = score.show(abs(run.above_floor(best)))
         above = f", {gap} {side} the floor of {score.show(floor)}"
     reached = f"{score.name} {score.show(best.value(run.score))}"
-    sentences = [f"{lead} {best.number} is best: {reached}{above}{_price(run, best)}."]
+    sentences = [f"{lead} {best.number} is best: {reached}{above}{_price(run, best)}{_length(run, best)}."]
 
     if run.cost is None or run.objectives.get(run.cost, False):
         return sentences
@@ -100,6 +100,13 @@ def _cheapest(run: Run, score: float) -> Trial:
 
 def _sign(run: Run) -> float:
     return 1.0 if run.objectives[run.score] else -1.0
+
+
+def _length(run: Run, trial: Trial) -> str:
+    """How far a trial was trained, where that is not to the end."""
+    if run.rungs is None or not trial.rungs or trial.state == "complete":
+        return ""
+    return f", trained for {how_far(run.rungs, min(len(trial.rungs), len(run.rungs.amounts)))}"
 
 
 def _price(run: Run, trial: Trial, compared: Trial | None = None) -> str:

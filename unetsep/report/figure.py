@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from unetsep.report.measures import measure
 from unetsep.report.run import Run, Trial
+from unetsep.sweep.wording import amount_of
 
 WIDE = 10.0
 """An axis whose largest value is this many times its smallest is logarithmic."""
@@ -128,6 +129,67 @@ def _steps(points: list[Point]) -> list[tuple[float, float, float, float]]:
     for (x, y), (next_x, next_y) in pairwise(front):
         steps += [(x, y, next_x, y), (next_x, y, next_x, next_y)]
     return steps
+
+
+@dataclass(frozen=True)
+class Climb:
+    """One trial's scores rung by rung, as places in the figure: shares of its width and height."""
+
+    trial: Trial
+    places: list[tuple[float, float]]
+    on_front: bool
+    label: str
+
+    @property
+    def lines(self) -> list[tuple[float, float, float, float]]:
+        """What joins each place to the next."""
+        return [(*here, *there) for here, there in pairwise(self.places)]
+
+
+@dataclass(frozen=True)
+class Climbs:
+    """Score against the length of training: every trial's climb, and the ticks with their labels."""
+
+    x_title: str
+    y_title: str
+    climbs: list[Climb]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+
+
+def score_at_rungs(run: Run) -> Climbs | None:
+    """The figure of all trials' scores at the rungs that they reached; None if none reached two.
+
+    Lines that keep their order from left to right are a short training that predicts a long one.
+    """
+    if run.rungs is None:
+        return None
+    amounts, numbers = run.rungs.amounts, {trial.number for trial in run.front}
+    across = axis_over(amounts, may_be_logarithmic=True)
+    curves = []
+    for trial in run.ranked:
+        scores = [rung.get(run.score, math.nan) for rung in trial.rungs[: len(amounts)]]
+        curve = [pair for pair in zip(amounts, scores, strict=False) if math.isfinite(pair[1])]
+        curves += [(trial, curve)] if curve else []
+    if max((len(curve) for _, curve in curves), default=0) < 2:
+        return None
+    score, up = measure(run.score), axis_over([value for _, curve in curves for _, value in curve])
+    climbs = [
+        Climb(
+            trial=trial,
+            places=[(across.place(amount), 1 - up.place(value)) for amount, value in curve],
+            on_front=trial.number in numbers,
+            label=f"trial {trial.number}: {', '.join(score.show(value, unit=False) for _, value in curve)}",
+        )
+        for trial, curve in curves
+    ]
+    return Climbs(
+        x_title=f"{run.rungs.unit} of training",
+        y_title=score.heading,
+        climbs=sorted(climbs, key=lambda climb: climb.on_front),
+        x_ticks=[(across.place(amount), amount_of(amount)) for amount in amounts],
+        y_ticks=[(1 - up.place(tick), f"{tick:.3g}") for tick in up.ticks(5)],
+    )
 
 
 def sparkline(curve: Sequence[tuple[float, float]]) -> str:

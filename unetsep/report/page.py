@@ -14,7 +14,7 @@ from unetsep.audio.pictures import source_colours
 from unetsep.evaluation.comparison import show
 from unetsep.report.answer import answer, reached_by_choice
 from unetsep.report.compare import differences_to_best, gains, scored_measure
-from unetsep.report.figure import axis_over, score_against_cost, sparkline
+from unetsep.report.figure import axis_over, score_against_cost, score_at_rungs, sparkline
 from unetsep.report.measures import measure
 from unetsep.report.media import Excerpt, excerpts, linker
 from unetsep.report.run import Run, Trial, read_run
@@ -58,6 +58,7 @@ def write_report(run: Path, out: Path | None = None) -> Path:
         objectives=" and ".join(measure(key).name for key in sweep.objectives),
         front_numbers=", ".join(str(trial.number) for trial in sweep.front),
         figure=score_against_cost(sweep),
+        climbs=score_at_rungs(sweep),
         score=measure(sweep.score),
         colours=colours,
         columns=columns,

@@ -120,12 +120,16 @@ class Run:
 
     @property
     def agreement(self) -> list[str]:
-        """Whether short trainings predicted long ones, in sentences; none without rungs."""
-        return faithfulness(self.trials, self.rungs, self.score) if self.rungs else []
+        """Whether short trainings predicted long ones, in sentences; none without rungs or without a score."""
+        if self.rungs is None or self.score.startswith("cost/"):
+            return []
+        return faithfulness(self.trials, self.rungs, self.score)
 
     def trained(self, trial: Trial) -> float:
         """How far a trial was trained, in the rungs' unit; NaN where that is not known."""
-        return float(self.rungs.amounts[len(trial.rungs) - 1]) if self.rungs and trial.rungs else math.nan
+        if self.rungs is None or not trial.rungs:
+            return math.nan
+        return float(self.rungs.amounts[min(len(trial.rungs), len(self.rungs.amounts)) - 1])
 
     @property
     def stems(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from io import TextIOWrapper
 from typing import Literal
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
@@ -44,7 +45,7 @@ class Picture:
         if sweep.rungs and board.ranked:
             parts.append(_line(self._rungs(), wraps=True))
         if self.snapshot.running:
-            parts += [Text(), self._running()]
+            parts += [Text(), self._running(options.max_width)]
         if board.ranked:
             parts += [Text(), self._best(console)]
         time = [self.elapsed, self._left()]
@@ -68,20 +69,17 @@ class Picture:
         counts = zip(named, self.snapshot.board.reached, strict=True)
         return "trials that reached " + ", ".join(f"{name}: {count}" for name, count in counts)
 
-    def _running(self) -> Table:
+    def _running(self, width: int) -> Table:
         room = len(self.snapshot.running) if self.height is None else max(self.height - OTHER, 1)
         rungs = self.snapshot.board.sweep.rungs
         table = _table("", "running", *([f"to {rungs.unit}"] if rungs else []), "for", "how far it is", "settings")
         for each in self.snapshot.running[:room]:
             lasts = duration(max(self.now - each.since, 0)) if math.isfinite(each.since) else ""
             to = [how_far(rungs, each.level + 1, bare=True)] if rungs else []
-            table.add_row("", f"{each.number:04d}", *to, lasts, *self._words(each))
+            table.add_row("", f"{each.number:04d}", *to, lasts, *_words(each, max(width - 62, 12)))
         if (more := len(self.snapshot.running) - room) > 0:
             table.add_row("", _line(f"and {more} more", "dim"))
         return table
-
-    def _words(self, running: Running) -> Iterable[Text]:
-        return _line(running.line), _line(settings_of(running.params), "dim")
 
     def _best(self, console: Console) -> Table:
         board, rungs = self.snapshot.board, self.snapshot.board.sweep.rungs
@@ -101,6 +99,20 @@ class Picture:
             return "done"
         seconds = seconds_left(self.snapshot, self.now)
         return f"{roughly(seconds)} left" if math.isfinite(seconds) else ""
+
+
+def forgiving(console: Console) -> Console:
+    """The console, whose stream writes a question mark for what it cannot: no sweep may end for a character."""
+    if isinstance(console.file, TextIOWrapper):
+        console.file.reconfigure(errors="replace")
+    return console
+
+
+def _words(running: Running, most: int) -> tuple[Text, Text]:
+    """How far a training is, and the beginning of its settings: the former must not be cut for the latter."""
+    settings = _line(settings_of(running.params) if running.params else "", "dim")
+    settings.truncate(most, overflow="ellipsis")
+    return _line(running.line), settings
 
 
 def _value(result: Result, key: str) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from unetsep.audio.files import InputError
 from unetsep.sweep.document import read_yaml
-from unetsep.sweep.picture import Picture
+from unetsep.sweep.picture import Picture, forgiving
 from unetsep.sweep.question import DEFAULTS, Sweep
 from unetsep.sweep.snapshot import Folder, held
 from unetsep.sweep.wording import duration
@@ -34,15 +34,20 @@ def status(run: Path, console: Console) -> int:
     content = read_yaml(file)
     if not isinstance(content.get("objectives"), dict) or not content["objectives"]:
         raise InputError(f"{file} is no sweep's: it has no objectives")
-    snapshot = Folder(Sweep(str(file), {**DEFAULTS, **content}), run).look_around()
+    sweep = Sweep(str(file), {**DEFAULTS, **content})
+    snapshot = Folder(sweep, run).look_around()
     trained = sum(result.seconds for result in snapshot.board.results.values())
-    console.print(Picture(snapshot, time.time(), f"{duration(trained)} of training so far" if trained else ""))
+    forgiving(console).print(
+        Picture(snapshot, time.time(), f"{duration(trained)} of training so far" if trained else "")
+    )
     if snapshot.running or held(run / ".driver"):
         last = f"a driver works on {run}"
     elif snapshot.done:
         last = f"no driver works on it, and nothing is left to do: {shlex.join(['unetsep', 'report', str(run)])}"
     else:
         again = shlex.join(["unetsep", "sweep", str(file), "--out", str(run)])
-        last = f"no driver works on it: {again} goes on"
+        # of several drivers none holds the folder: between trainings there is nothing to see of them
+        none = "no driver works on it" if sweep.document["storage"] is None else "nothing is in training now"
+        last = f"{none}: {again} goes on"
     console.print(Text(last), soft_wrap=True, highlight=False)
     return 0

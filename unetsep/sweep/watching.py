@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from unetsep.sweep.forecast import seconds_left
-from unetsep.sweep.picture import Picture
+from unetsep.sweep.picture import Picture, forgiving
 from unetsep.sweep.question import Sweep
 from unetsep.sweep.snapshot import Folder, Running, Snapshot
 from unetsep.sweep.trials import Result, Task
@@ -34,7 +34,7 @@ class Watching:
 
     def __init__(self, sweep: Sweep, run: Path, console: Console):
         self.sweep = sweep
-        self.console = console
+        self.console = forgiving(console)
         self.folder = Folder(sweep, run)
         self.start = time.time()
         self._running: dict[int, Running] = {}
