@@ -34,6 +34,11 @@ def test_a_few_trials_say_nothing() -> None:
         "whether one predicts the other."
     )
     assert sentences[1].startswith("No trial has a score")
+    assert len(sentences) == 2, "what is true of the last two rungs is true of the first and the last"
+
+
+def test_two_rungs_are_one_pair() -> None:
+    assert len(faithfulness(trials((1.0, 2.0)), Rungs("steps", (100, 1000), 10), "val/usdr")) == 1
 
 
 def test_what_was_not_measured_counts_for_nothing() -> None:

@@ -84,5 +84,8 @@ def agreements(trials: Sequence[Trained], rungs: Rungs, measure: str) -> list[Ag
 
 
 def faithfulness(trials: Sequence[Trained], rungs: Rungs, measure: str) -> list[str]:
-    """The findings of `agreements`, in sentences."""
-    return [each.sentence for each in agreements(trials, rungs, measure)]
+    """The findings of `agreements`, in sentences; too few trials from the first to the last rung need no word twice."""
+    *neighbours, ends = agreements(trials, rungs, measure)
+    return [
+        each.sentence for each in (*neighbours, ends) if each is not ends or not neighbours or each.trials >= FEWEST
+    ]
