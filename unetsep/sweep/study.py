@@ -19,6 +19,7 @@ from unetsep.audio.files import InputError
 from unetsep.sweep.belonging import FILE, new_name, read_name, write_name
 from unetsep.sweep.lock import sole
 from unetsep.sweep.postgresql import DatabaseGoneError, Server, reason_of
+from unetsep.sweep.reading import Reading
 
 STUDY = "sweep"  # the name of the only study in a file: not the folder's, so that a folder can be renamed and copied
 
@@ -34,7 +35,7 @@ class SweepStudy(optuna.Study):
     """
 
     def __init__(self, name: str, storage: optuna.storages.RDBStorage, driver: str, server: Server | None = None):
-        super().__init__(name, storage)
+        super().__init__(name, Reading(storage))
         self.database = storage.engine
         self.driver = driver
         self.server = server
