@@ -21,6 +21,7 @@ from unetsep.sweep.lock import sole
 from unetsep.sweep.postgresql import DatabaseGoneError, Server, reason_of
 from unetsep.sweep.reading import Reading
 
+GLANCE = 1.0  # seconds in which whoever looks whether there is a driver has looked
 STUDY = "sweep"  # the name of the only study in a file: not the folder's, so that a folder can be renamed and copied
 
 
@@ -199,7 +200,7 @@ def experiments_allowed() -> Iterator[None]:
 def _sole_driver(run: Path) -> Iterator[None]:
     """Holds the run folder."""
     try:
-        with sole(run / ".driver"):
+        with sole(run / ".driver", GLANCE):
             yield
     except TimeoutError:
         raise InputError(f"another `unetsep sweep` works on {run}; wait for it, or give another --out") from None

@@ -206,7 +206,7 @@ def carry_out(task: Task, train: Train) -> Result:
 
 def _over_seeds(task: Task, train: Train) -> tuple[Outcome, dict[str, float]]:
     """The mean outcome over the seeds and its standard deviations."""
-    watch = _written(task.folder / "progress.json")
+    watch = _written(task)
     if not task.seeds:
         return train(task.config, task.folder, task.stop, watch), {}
     outcomes: list[Outcome] = []
@@ -222,16 +222,16 @@ def _over_seeds(task: Task, train: Train) -> tuple[Outcome, dict[str, float]]:
     return Outcome(mean, outcomes[0].epoch), spread
 
 
-def _written(path: Path) -> Watch:
-    """Writes the last line and its time into a file, not more often than one wants to know."""
-    last = -math.inf
+def _written(task: Task) -> Watch:
+    """Writes the last line into the trial's folder for whoever asks, not more often than one wants to know."""
+    last, about = -math.inf, {"begun": time(), "params": task.params}
 
     def watch(line: str) -> None:
         nonlocal last
         if monotonic() - last >= OFTEN:
             last = monotonic()
-            with replacing(path) as unfinished:
-                unfinished.write_text(json.dumps({"line": line, "time": time()}), encoding="utf-8")
+            with replacing(task.folder / "progress.json") as unfinished:
+                unfinished.write_text(json.dumps({"line": line, "time": time(), **about}), encoding="utf-8")
 
     return watch
 
