@@ -168,8 +168,7 @@ def one_command_line() -> Any:
     """The command line, made once: that takes half a second."""
     with pytest.MonkeyPatch.context() as patch:
         made = CommandLine("group")
-        patch.setattr(CommandLine, "__new__", lambda *_, **__: made)
-        patch.setattr(CommandLine, "__init__", lambda *_, **__: None)
+        patch.setattr("unetsep.sweep.trial.CommandLine", lambda *_, **__: made)
         yield
 
 

@@ -24,7 +24,7 @@ from unetsep.sweep.postgresql import without_password
 from unetsep.sweep.question import Sweep, read_overrides, read_sweep
 from unetsep.sweep.search import Search
 from unetsep.sweep.status import status
-from unetsep.sweep.study import open_study
+from unetsep.sweep.study import open_study, sole_driver
 from unetsep.sweep.trials import Train
 from unetsep.sweep.watching import Watching
 
@@ -96,7 +96,7 @@ def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespac
         if search.begun:
             if not (root := Path(find(sweep.space.base, "data.root"))).is_dir():  # or every trial left would fail
                 raise InputError(f"{sweep.source}: the data set {root} is gone; bring it back to go on")
-            watching.says(f"{run} holds {search.begun} trained trials; going on")
+            watching.says(f"{run} holds {search.begun} trials; going on")
         if line := warm_start(study, sweep, runner.resolve):
             watching.says(line)
         for each in wanted:
@@ -169,6 +169,7 @@ def _claim(sweep: Sweep, run: Path) -> bool:
         raise InputError(
             f"{run} holds another sweep, which differs in {', '.join(different)}; give another --out, or remove {run}"
         )
-    for name in ("study.db", "study.db-wal", "study.db-shm", "floor.json"):  # nothing was tried there yet
-        (run / name).unlink(missing_ok=True)
+    with sole_driver(run):
+        for name in ("study.db", "study.db-wal", "study.db-shm", "floor.json"):  # nothing was tried there yet
+            (run / name).unlink(missing_ok=True)
     return False

@@ -97,9 +97,10 @@ def refuse_set_twice(
             why = "limits the training as well" if key in LENGTHS else "leaves a rung without the validation it needs"
             raise InputError(f"{where}: {key} is {label(value)}, which {why}; leave it out, or leave out rungs")
     where, schedule = _visible("model.schedule", overrides, base)
-    if rungs.unit == "seconds" and schedule not in ("constant", MISSING):
+    if rungs.unit == "seconds" and schedule != "constant":
+        said = "cosine by default" if schedule is MISSING else label(schedule)
         raise InputError(
-            f"{where}: model.schedule is {label(schedule)}, but rungs in seconds have no last step for it "
+            f"{where}: model.schedule is {said}, but rungs in seconds have no last step for it "
             "to end at; set it to constant"
         )
 

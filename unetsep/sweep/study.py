@@ -124,7 +124,7 @@ def open_study(run: Path, objectives: Mapping[str, str], storage: str | None = N
 def _in_file(run: Path, objectives: Mapping[str, str], driver: str) -> Iterator[SweepStudy]:
     if (run / FILE).is_file() and read_name(run) is not None:
         raise InputError(f"the study of {run} is in a PostgreSQL database; give its address by --storage")
-    with _sole_driver(run):
+    with sole_driver(run):
         url = URL.create("sqlite", database=str(run.absolute() / "study.db")).render_as_string()
         try:
             database = optuna.storages.RDBStorage(url, {"connect_args": {"timeout": 60, "factory": _Connection}})
@@ -197,7 +197,7 @@ def experiments_allowed() -> Iterator[None]:
 
 
 @contextmanager
-def _sole_driver(run: Path) -> Iterator[None]:
+def sole_driver(run: Path) -> Iterator[None]:
     """Holds the run folder."""
     try:
         with sole(run / ".driver", GLANCE):

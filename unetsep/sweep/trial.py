@@ -17,9 +17,10 @@ from lightning.pytorch.cli import LightningArgumentParser
 from unetsep.audio.files import InputError
 from unetsep.cli import LINKS, MONITOR, UnetsepCLI
 from unetsep.cli.refusals import linked_or_unknown, one_line
-from unetsep.cli.settings import SECTIONS
+from unetsep.cli.settings import SECTIONS, check_settings
 from unetsep.data.synthetic import write_set
 from unetsep.metrics import cost_card
+from unetsep.sweep.completion import completed
 from unetsep.sweep.document import Config, parse_yaml
 from unetsep.sweep.floor import fixed_mask_floor, write_floor
 from unetsep.sweep.fold import MISSING, find, layered, put
@@ -41,8 +42,9 @@ class CommandLine:
         self.group = group
         self.timed = timed
         self.command = _ConfigParser()
-        self._resolved: dict[str, str] = {}  # separators as the command line understands them, by how they were given
-        self._costs: dict[str, dict[str, float]] = {}
+        self._last: tuple[Config, Config] = ({}, {})  # a config and what it was resolved to: it is trained next
+        self._costs: dict[str, dict[str, float]] = {}  # by the resolved separator
+        self._settled = False
 
     def resolve(self, config: Config) -> Config:
         """The config as the command line understands it: classes by their full names, every value of its type.
@@ -50,12 +52,13 @@ class CommandLine:
         Raises:
             InputError: if the command line would refuse it; the message names the key.
         """
-        parsed = self.command.parse(config)
-        text = self.command.parser.dump(parsed, skip_unset=False, skip_validation=True, format="yaml")
-        resolved = dict(parse_yaml(text, "config"))
-        self.command.remember(resolved, parsed)
-        self._resolved[_separator(config)] = _separator(resolved)
-        return resolved
+        if config != self._last[0]:
+            parsed = self.command.parse(config)
+            text = self.command.parser.dump(parsed, skip_unset=False, skip_validation=True, format="yaml")
+            resolved = dict(parse_yaml(text, "config"))
+            self.command.remember(resolved, parsed)
+            self._last = deepcopy(config), resolved
+        return deepcopy(self._last[1])
 
     def cost(self, resolved: Config) -> dict[str, float]:
         """The cost card of the separator that a config describes, in milliseconds unless this is `timed`.
@@ -103,9 +106,7 @@ class CommandLine:
                 traceback.clear_frames(error.__traceback__)  # they hold the network, and all that it computed last
                 raise
             finally:
-                if torch.cuda.is_available():  # a finished trainer is full of cycles, and its memory is wanted
-                    gc.collect()
-                    torch.cuda.empty_cache()
+                self._free()
         scores = {name: value for name, value in best.items() if name.startswith("val/") and value is not None}
         return Outcome(scores, best.get("epoch"))
 
@@ -113,8 +114,9 @@ class CommandLine:
         second = folder.parent.name == SECOND
         name = f"{folder.parent.parent.name} seed {folder.name}" if second else folder.name
         place = {"out": str(folder), "name": name, "group": self.group, "resume": True}
-        card = self._costs.get(self._resolved.get(_separator(config), ""))
-        command = _TrialCLI(layered(config, place), self.command.parser, card)
+        resolved = self.resolve(config)
+        whole = layered(self.command.defaults, completed(resolved))
+        command = _TrialCLI({**whole, **place}, self.command, self._costs.get(_separator(resolved)))
         command.trainer.callbacks += [Watching(watch), Pause(*stop) if stop else Pause()]  # type: ignore[attr-defined]
         return command.fit()
 
@@ -128,6 +130,15 @@ class CommandLine:
         floor = fixed_mask_floor(parts.data, parts.model.separator.n_fft, parts.model.separator.hop)
         write_floor(path, floor)
         return floor
+
+    def _free(self) -> None:
+        """Gives back the memory of a training: a trainer is full of cycles, which Python leaves for later."""
+        gc.collect()
+        if not self._settled:  # to go through all that was imported takes a tenth of a second each time
+            gc.freeze()
+            self._settled = True
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def _parts(self, config: Config) -> Namespace:
         """The objects that a config describes, without a trainer."""
@@ -160,18 +171,24 @@ class _TrialCLI(UnetsepCLI):
     There is no progress bar, of which the config keeps no trace, and the cost is not measured again.
 
     Args:
-        config: nested.
-        parser: that of any other command line.
+        config: nested, with all defaults.
+        command: has the parser.
         card: the cost card, if it is known.
     """
 
-    def __init__(self, config: Config, parser: LightningArgumentParser, card: dict[str, float] | None):
-        self.parser = parser
+    def __init__(self, config: Config, command: "_ConfigParser", card: dict[str, float] | None):
+        self.command = command
         self.card = card
         super().__init__(config, run=False)
 
     def setup_parser(self, *_: Any) -> None:
-        """Nothing: it is there."""
+        """It is there."""
+        self.parser = self.command.parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Takes the config as it is."""
+        self.config = self.command.parse(args)
+        check_settings(self.config)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, which draws nothing on the terminal."""
@@ -193,9 +210,9 @@ class _ConfigParser(UnetsepCLI):
 
     def __init__(self) -> None:
         super().__init__({"data": {"root": "."}}, run=False)
-        defaults = self._settings()
-        self.separator = {"class_path": find(defaults, "model.separator.class_path")}
-        self.linked = {key: find(defaults, key) for key in LINKS.values()}
+        self.defaults = self._settings()
+        self.separator = {"class_path": find(self.defaults, "model.separator.class_path")}
+        self.linked = {key: find(self.defaults, key) for key in LINKS.values()}
         self._known: tuple[Config, Namespace] | None = None
 
     def instantiate_classes(self) -> None:
