@@ -1,11 +1,11 @@
 import os
 import re
-import time
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import torch

@@ -87,7 +87,7 @@ def mixed_up(run: Path) -> list[str]:
         epochs = [line["epoch"] for line in lines_of(folder / "metrics.jsonl") if "val/usdr" in line]
         if epochs != list(range(len(epochs))) or (result.measured and len(epochs) != 2 ** (len(result.rungs) - 1)):
             wrong.append(f"{folder.name} has validations of epochs {epochs} and {len(result.rungs)} rungs")
-        ids = {path.name.rpartition("-")[2] for path in (folder / "wandb").glob("*run-*-*")}
+        ids = {path.name.partition("run-")[2].split("-")[1] for path in (folder / "wandb").glob("*run-*-*")}
         if len(ids) != int(result.trained):
             wrong.append(f"{folder.name} has W&B runs {sorted(ids)}")
         owners.update(ids)
