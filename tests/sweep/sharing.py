@@ -52,11 +52,11 @@ class Drivers:
 
 
 def ask(folder: str, url: str) -> None:
-    """Asks and tells 25 trials."""
+    """Asks and tells 15 trials."""
     from unetsep.sweep.study import open_study
 
     with open_study(Path(folder), AIMS, url) as study:
-        for _ in range(25):
+        for _ in range(15):
             with study.deciding():
                 trial = study.ask()
                 trial.suggest_float("x", 0, 1)
@@ -95,7 +95,7 @@ def search(folder: str, url: str, fatal: str) -> None:
             return super().train(config, folder, stop, watch)
 
     sweep = sweep_of(
-        "space: {x: {int: [1, 12]}, y: {int: [0, 100]}}\ntrials: 14\nseed: 3\n"
+        "space: {x: {int: [1, 12]}, y: {int: [0, 100]}}\ntrials: 10\nseed: 3\n"
         "rungs: {unit: epochs, first: 1, eta: 3, last: 3}"
     )
     toy = Mortal()

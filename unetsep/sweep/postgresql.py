@@ -82,7 +82,8 @@ def reason_of(error: BaseException) -> str:
     """What the database says, in one line, without the statement and its values."""
     cause = error if isinstance(error, DBAPIError) else error.__cause__ or error
     said = cause.orig if isinstance(cause, DBAPIError) else cause
-    return " ".join(str(said).split())[:300] or type(said).__name__
+    first = next(iter(str(said).strip().splitlines()), "")  # what follows is advice for other programs
+    return " ".join(first.split())[:300] or type(said).__name__
 
 
 class Server:
