@@ -219,9 +219,9 @@ def test_what_the_nodes_do_not_see_is_said_before_anything_is_trained(address: s
 
 
 @pytest.mark.slow
-def test_two_trainings_share_a_gpu(address: str, tmp_path: Path):
-    half = Needs(cpus=0.5, gpus=0.5)
-    with Cluster(address, make, half, tmp_path) as cluster:
+def test_two_trainings_share_a_gpu(address: str, cluster: Cluster, tmp_path: Path):
+    cluster.close()  # one at a time in a process
+    with Cluster(address, make, Needs(cpus=0.5, gpus=0.5), tmp_path) as cluster:
         assert cluster.room() == 2
         for number in (1, 2):
             cluster.submit(task(tmp_path, number, waits=1))
@@ -229,8 +229,10 @@ def test_two_trainings_share_a_gpu(address: str, tmp_path: Path):
         (tmp_path / "trials" / "go").touch()
         results = []
         until(lambda: bool(results.extend(cluster.wait(0.2)) or len(results) == 2))
+        finish(cluster, [task(tmp_path, 3)])
     (one,), (two,) = begun(tmp_path, 1), begun(tmp_path, 2)
     assert (one[0] != two[0], one[1], two[1]) == (True, "0", "0")
+    assert begun(tmp_path, 3)[0] in (one, two)  # with one GPU in a node its process serves again
 
 
 @pytest.mark.slow

@@ -114,9 +114,10 @@ class Cluster:
         except BaseException:
             self.close()
             raise
-        # Ray ends the process after a task that had a GPU, so that the memory is free and the next one gets its own
-        options = {"num_cpus": self.needs.cpus, "num_gpus": self.needs.gpus or 0}
-        self.remote = self.ray.remote(max_retries=0, scheduling_strategy="SPREAD", **options)(work)
+        options: dict[str, Any] = {"num_cpus": self.needs.cpus, "num_gpus": self.needs.gpus or 0}
+        options |= {"max_retries": 0, "scheduling_strategy": "SPREAD"}
+        self.kept = self.ray.remote(max_calls=0, **options)(work)
+        self.fresh = self.ray.remote(max_calls=1, **options)(work)
 
     def __str__(self) -> str:
         nodes = self._nodes()
@@ -170,7 +171,10 @@ class Cluster:
         self.close()
 
     def _start(self, held: _Held) -> None:
-        self.held[self.remote.remote(held.task, self.make, self.seen, self.needs.cpus, self.needs.gpus or 0)] = held
+        # a process that has used a GPU keeps to it, whatever Ray gives it next: it serves again only where there is one
+        several = bool(self.needs.gpus) and any(node["Resources"].get("GPU", 0.0) > 1 for node in self._nodes())
+        remote = self.fresh if several else self.kept
+        self.held[remote.remote(held.task, self.make, self.seen, self.needs.cpus, self.needs.gpus or 0)] = held
         self.changes.append((time.monotonic(), -1))
 
     def _ended(self, reference: Any) -> Result | None:
