@@ -35,7 +35,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0, 1 if `evaluate --verify` finds other numbers than museval's, 2 if what was given is wrong, 3
-        if the training's loss became NaN, 130 after Ctrl-C.
+        if the training's loss became NaN, 4 if a sweep's study cannot be reached any more, 130 after Ctrl-C.
     """
     verb, *rest = list(sys.argv[1:] if args is None else args) or ["--help"]
     if verb in ("-h", "--help", "help"):

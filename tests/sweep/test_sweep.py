@@ -232,3 +232,12 @@ def test_a_sweep_stopped_in_a_training_goes_on_with_that_trial(question: Path, h
     rows = [json.loads(line) for line in (checkpoint.parent.parent / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows if "val/usdr" in row] == list(range(40))
     assert "done: 2 trials trained" in again.stdout
+
+
+def test_a_password_is_not_shown_again() -> None:
+    from unetsep.sweep import _harmless
+
+    shown = "postgresql+psycopg://me@host/studies"
+    assert _harmless("postgresql+psycopg://me:secret@host/studies") == shown
+    assert _harmless("--storage=postgresql+psycopg://me:secret@host/studies") == f"--storage={shown}"
+    assert _harmless("--trainer.max_epochs=3") == "--trainer.max_epochs=3"

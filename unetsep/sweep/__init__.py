@@ -60,7 +60,7 @@ def main(args: Sequence[str]) -> Path | None:
             _go_on(sweep, run, watching, given)
         except KeyboardInterrupt:
             watching.stops()
-            again = shlex.join(["unetsep", "sweep", *args])
+            again = shlex.join(["unetsep", "sweep", *map(_harmless, args)])
             watching.says(f"stopped; what was trained is kept in {run}. Go on with: {again}")
             raise SystemExit(130) from None
     return run
@@ -118,6 +118,12 @@ def _executor(sweep: Sweep, run: Path, train: Train, address: str | None) -> Ite
         yield cluster
 
 
+def _harmless(word: str) -> str:
+    """A word of the command line as it may be shown: without a database's password."""
+    key, equals, url = word.rpartition("=") if word.startswith("--storage=") else ("", "", word)
+    return f"{key}{equals}{without_password(url)}" if url.startswith("postgresql") else word
+
+
 def _without_secrets(document: Config) -> Config:
     storage = document["storage"]
     return document | {"storage": None if storage is None else without_password(storage)}
@@ -170,6 +176,6 @@ def _claim(sweep: Sweep, run: Path) -> bool:
             f"{run} holds another sweep, which differs in {', '.join(different)}; give another --out, or remove {run}"
         )
     with sole_driver(run):
-        for name in ("study.db", "study.db-wal", "study.db-shm", "floor.json"):  # nothing was tried there yet
+        for name in ("study.db", "study.db-wal", "study.db-shm", ".study", "floor.json"):  # nothing was tried there yet
             (run / name).unlink(missing_ok=True)
     return False
