@@ -1,7 +1,6 @@
 """What a sweep is told before it begins: other sweeps' trials, and configs to try first."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from unetsep.audio.files import InputError
 from unetsep.sweep.document import Config, write_yaml
 from unetsep.sweep.domain import read_space
 from unetsep.sweep.fold import find, put
-from unetsep.sweep.known import completed, enqueue, read_wanted, warm_start
+from unetsep.sweep.known import enqueue, read_wanted, warm_start
 from unetsep.sweep.lookup import distribution_of, of_values
 from unetsep.sweep.question import DEFAULTS, Sweep
 from unetsep.sweep.space import Space
@@ -238,15 +237,14 @@ def test_a_trials_own_config_is_the_point_it_came_from(config: dict[str, Any], t
         "model.optimizer.init_args.lr": 0.003,
     }
     there = of_values(sweep.space, picked, command.resolve)
-    complete = partial(completed, command.command.parser)
-    write_yaml(tmp_path / "config.yaml", complete(there.suggestion.config))  # as a run's folder has it
+    write_yaml(tmp_path / "config.yaml", command.whole(there.suggestion.config))  # as a run's folder has it
     with open_study(tmp_path / "run", sweep.objectives) as study:
-        line = enqueue(study, read_wanted(sweep, tmp_path / "config.yaml", command.resolve, complete))
+        line = enqueue(study, read_wanted(sweep, tmp_path / "config.yaml", command.resolve, command.whole))
         assert study.trials[0].system_attrs["fixed_params"] == there.params
         assert "not taken over" not in line
         put(there.suggestion.config, "model.separator.net.growth", 3.0)
         put(there.suggestion.config, "trainer.max_epochs", 7)
         write_yaml(tmp_path / "other.yaml", there.suggestion.config)
-        line = enqueue(study, read_wanted(sweep, tmp_path / "other.yaml", command.resolve, complete))
+        line = enqueue(study, read_wanted(sweep, tmp_path / "other.yaml", command.resolve, command.whole))
     differences = "trainer.max_epochs (7, here 3), model.separator.net.growth (3.0, here 2.0)"
     assert line.endswith(f"; set by this sweep and not taken over: {differences}")

@@ -86,9 +86,13 @@ class UnetsepCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the listening, the links and the default separator."""
         parser.add_lightning_class_args(Listening, "listening")
+        self.add_links(parser)
+        parser.set_defaults({"model.separator": SEPARATOR})
+
+    def add_links(self, parser: LightningArgumentParser) -> None:
+        """Has the parser take some keys from others."""
         for target, source in LINKS.items():
             parser.link_arguments(source, target)
-        parser.set_defaults({"model.separator": SEPARATOR})
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parses, and says in one line what is wrong."""

@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +17,7 @@ from unetsep.sweep.document import Config, read_yaml, write_yaml
 from unetsep.sweep.executors import Executor, InProcess
 from unetsep.sweep.fold import MISSING, find
 from unetsep.sweep.front import write_front
-from unetsep.sweep.known import completed, enqueue, read_wanted, warm_start
+from unetsep.sweep.known import enqueue, read_wanted, warm_start
 from unetsep.sweep.nodes import Training
 from unetsep.sweep.postgresql import without_password
 from unetsep.sweep.question import Sweep, read_overrides, read_sweep
@@ -79,8 +78,7 @@ def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespac
     runner = CommandLine(run.absolute().name, timed=sweep.measures_speed)
     watching.says(f"{sweep.source}: {sweep.document['question']}".rstrip(" :"), "bold")
     first = check_sweep(sweep, runner.resolve, runner.build)
-    complete = partial(completed, runner.command.parser)
-    wanted = [read_wanted(sweep, path, runner.resolve, complete) for path in given.enqueue]
+    wanted = [read_wanted(sweep, path, runner.resolve, runner.whole) for path in given.enqueue]
     if sweep.document["synthetic"] is not None and sweep.root is not None:
         runner.make_data(sweep.root, sweep.synthetic)
     with (

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.trial import TrialState, create_trial
 
 from unetsep.audio.files import InputError
-from unetsep.sweep.document import Config, label, parse_yaml, read_yaml
+from unetsep.sweep.document import Config, label, read_yaml
 from unetsep.sweep.domain import every_domain, short
 from unetsep.sweep.fold import MISSING
 from unetsep.sweep.judging import PLACE
@@ -156,12 +156,6 @@ def enqueue(study: SweepStudy, wanted: Wanted) -> str:
         more = f" and {len(differences) - NAMED} more" if len(differences) > NAMED else ""
         line += f"; set by this sweep and not taken over: {', '.join(differences[:NAMED])}{more}"
     return line
-
-
-def completed(parser: Any, config: Config) -> Config:
-    """A config with the default of every setting, which takes the command line's parser half a second."""
-    whole = parser.dump(parser.parse_object(config), skip_unset=False, skip_validation=True, format="yaml")
-    return dict(parse_yaml(whole, "config"))
 
 
 def _is_point(given: Mapping[str, Any], sweep: Sweep) -> bool:

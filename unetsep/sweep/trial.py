@@ -3,7 +3,6 @@
 import gc
 import json
 import traceback
-from argparse import ArgumentError
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -15,16 +14,16 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from unetsep.audio.files import InputError
-from unetsep.cli import LINKS, MONITOR, UnetsepCLI
-from unetsep.cli.refusals import linked_or_unknown, one_line
-from unetsep.cli.settings import SECTIONS, check_settings
+from unetsep.cli import MONITOR, UnetsepCLI
+from unetsep.cli.settings import check_settings
 from unetsep.data.synthetic import write_set
 from unetsep.metrics import cost_card
 from unetsep.sweep.completion import completed
-from unetsep.sweep.document import Config, parse_yaml
+from unetsep.sweep.document import Config
 from unetsep.sweep.floor import fixed_mask_floor, write_floor
-from unetsep.sweep.fold import MISSING, find, layered, put
+from unetsep.sweep.fold import MISSING, find, layered
 from unetsep.sweep.log import logged
+from unetsep.sweep.parsing import ConfigParser
 from unetsep.sweep.rungs import Stop
 from unetsep.sweep.trials import SECOND, Outcome, Watch
 from unetsep.training.pausing import Pause
@@ -41,8 +40,9 @@ class CommandLine:
     def __init__(self, group: str, timed: bool = False):
         self.group = group
         self.timed = timed
-        self.command = _ConfigParser()
-        self._last: tuple[Config, Config] = ({}, {})  # a config and what it was resolved to: it is trained next
+        self.command = ConfigParser()
+        # a config and what it was resolved to: what was judged last is trained next
+        self._last: tuple[Config | None, Config] = (None, {})
         self._costs: dict[str, dict[str, float]] = {}  # by the resolved separator
         self._settled = False
 
@@ -54,11 +54,18 @@ class CommandLine:
         """
         if config != self._last[0]:
             parsed = self.command.parse(config)
-            text = self.command.parser.dump(parsed, skip_unset=False, skip_validation=True, format="yaml")
-            resolved = dict(parse_yaml(text, "config"))
+            resolved = self.command.plain(parsed)
             self.command.remember(resolved, parsed)
             self._last = deepcopy(config), resolved
         return deepcopy(self._last[1])
+
+    def whole(self, config: Config) -> Config:
+        """The resolved config with the default of every setting, as it lies in a trial's folder.
+
+        Raises:
+            InputError: as `resolve`.
+        """
+        return layered(self.command.defaults, completed(self.resolve(config)))
 
     def cost(self, resolved: Config) -> dict[str, float]:
         """The cost card of the separator that a config describes, in milliseconds unless this is `timed`.
@@ -114,9 +121,8 @@ class CommandLine:
         second = folder.parent.name == SECOND
         name = f"{folder.parent.parent.name} seed {folder.name}" if second else folder.name
         place = {"out": str(folder), "name": name, "group": self.group, "resume": True}
-        resolved = self.resolve(config)
-        whole = layered(self.command.defaults, completed(resolved))
-        command = _TrialCLI({**whole, **place}, self.command, self._costs.get(_separator(resolved)))
+        card = self._costs.get(_separator(self.resolve(config)))
+        command = _TrialCLI({**self.whole(config), **place}, self.command, card)
         command.trainer.callbacks += [Watching(watch), Pause(*stop) if stop else Pause()]  # type: ignore[attr-defined]
         return command.fit()
 
@@ -157,7 +163,8 @@ class Watching(Callback):
     ) -> None:
         """Tells the epoch and the step in it."""
         step = f"step {batch_idx + 1}/{trainer.num_training_batches}"
-        self.watch(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, {step}{self.score}")
+        epoch = f"{trainer.current_epoch + 1}" + (f"/{trainer.max_epochs}" if (trainer.max_epochs or 0) > 0 else "")
+        self.watch(f"epoch {epoch}, {step}{self.score}")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remembers the score."""
@@ -176,7 +183,7 @@ class _TrialCLI(UnetsepCLI):
         card: the cost card, if it is known.
     """
 
-    def __init__(self, config: Config, command: "_ConfigParser", card: dict[str, float] | None):
+    def __init__(self, config: Config, command: ConfigParser, card: dict[str, float] | None):
         self.command = command
         self.card = card
         super().__init__(config, run=False)
@@ -187,8 +194,12 @@ class _TrialCLI(UnetsepCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Takes the config as it is."""
+        self.given = args
         self.config = self.command.parse(args)
         check_settings(self.config)
+
+    def _settings(self) -> Config:
+        return dict(self.given)  # plain and complete already
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, which draws nothing on the terminal."""
@@ -199,46 +210,6 @@ class _TrialCLI(UnetsepCLI):
     def cost(self) -> dict[str, float]:
         """The known cost card, or one without the real-time factor: others train beside this one."""
         return self.card or cost_card(self.model.separator, measure=False)
-
-
-class _ConfigParser(UnetsepCLI):
-    """The command line's parser alone, for many configs.
-
-    With every default of every nested class it takes jsonargparse half a second a config. What a config says is checked
-    ten times faster without them, as long as the keys are there that others are linked to.
-    """
-
-    def __init__(self) -> None:
-        super().__init__({"data": {"root": "."}}, run=False)
-        self.defaults = self._settings()
-        self.separator = {"class_path": find(self.defaults, "model.separator.class_path")}
-        self.linked = {key: find(self.defaults, key) for key in LINKS.values()}
-        self._known: tuple[Config, Namespace] | None = None
-
-    def instantiate_classes(self) -> None:
-        """Nothing: the configs that are parsed here are not trained here."""
-
-    def _set_seed(self) -> None:
-        """Nothing: parsing needs no random numbers."""
-
-    def remember(self, config: Config, parsed: Namespace) -> None:
-        """Spares the next `parse` of this config its work."""
-        self._known = (deepcopy(config), parsed)
-
-    def parse(self, config: Config) -> Namespace:
-        """The config as jsonargparse's own object, without the defaults of classes; InputError if it is refused."""
-        if self._known is not None and config == self._known[0]:
-            return self._known[1]
-        for problem in linked_or_unknown(config, SECTIONS, LINKS):
-            raise InputError(problem)
-        filled = layered({"model": {"separator": self.separator}}, config)
-        for key, value in self.linked.items():
-            if find(filled, key) is MISSING:
-                put(filled, key, value)
-        try:
-            return self.parser.parse_object(filled, defaults=False)
-        except ArgumentError as error:
-            raise InputError(one_line(str(error))) from None
 
 
 def _separator(config: Config) -> str:
