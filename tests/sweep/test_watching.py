@@ -137,7 +137,7 @@ def test_the_status_shows_what_is_in_training_and_disturbs_nobody(tmp_path: Path
     assert "1 running" in texts[0]
 
 
-def test_the_status_of_many_trials_takes_no_time(tmp_path: Path) -> None:
+def test_the_status_counts_hundreds_of_trials(tmp_path: Path) -> None:
     sweep = sweep_of(RUNGS + LINE.replace("trials: 5", "trials: 500"))
     write_yaml(tmp_path / "sweep.yaml", sweep.document)
     for number in range(500):

@@ -5,7 +5,7 @@ import math
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -79,12 +79,11 @@ def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespac
     watching.says(f"{sweep.source}: {sweep.document['question']}".rstrip(" :"), "bold")
     first = check_sweep(sweep, runner.resolve, runner.build)
     wanted = [read_wanted(sweep, path, runner.resolve, runner.whole) for path in given.enqueue]
-    if sweep.document["synthetic"] is not None and sweep.root is not None:
-        runner.make_data(sweep.root, sweep.synthetic)
-    with (
-        open_study(run, sweep.objectives, sweep.storage) as study,
-        _executor(sweep, run, runner.train, given.ray) as executor,
-    ):
+    with ExitStack() as opened:
+        study = opened.enter_context(open_study(run, sweep.objectives, sweep.storage))
+        if sweep.document["synthetic"] is not None and sweep.root is not None:
+            runner.make_data(sweep.root, sweep.synthetic)
+        executor = opened.enter_context(_executor(sweep, run, runner.train, given.ray))
         write_yaml(run / "sweep.yaml", _without_secrets(sweep.document))
         if not (run / "floor.json").is_file():
             floor = runner.write_floor(first.config, run / "floor.json")

@@ -19,7 +19,7 @@ from unetsep.sweep.means import SEED
 from unetsep.sweep.question import Sweep
 from unetsep.sweep.rungs import read_rungs
 from unetsep.sweep.space import Resolve
-from unetsep.sweep.standing import KNOWN, begun
+from unetsep.sweep.standing import KNOWN, begun, finite
 from unetsep.sweep.study import SweepStudy
 from unetsep.sweep.trials import Result, read_result
 from unetsep.sweep.wording import settings_of
@@ -72,9 +72,9 @@ def _learn(study: SweepStudy, sweep: Sweep, resolve: Resolve, source: str, resul
         found = of_values(sweep.space, result.params, resolve)
     except InputError:
         return "outside of this space"
-    attributes: dict[str, Any] = {"state": KNOWN, "from": source, "judged": {"cost": _finite(result.cost)}}
+    attributes: dict[str, Any] = {"state": KNOWN, "from": source, "judged": {"cost": finite(result.cost)}}
     if same_rungs:
-        attributes["rungs"] = [_finite(rung) for rung in result.rungs]
+        attributes["rungs"] = [finite(rung) for rung in result.rungs]
     excess = {key: result.cost.get(key, math.nan) / limit - 1 for key, limit in sweep.budget.items()}
     study.add_trial(
         create_trial(
@@ -199,7 +199,3 @@ def _leaves(node: Any, at: str = "") -> Iterator[tuple[str, Any]]:
 def _rungs_of(folder: Path) -> Any:
     held = folder / "sweep.yaml"
     return read_rungs(read_yaml(held).get("rungs")) if held.is_file() else None
-
-
-def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in numbers.items() if math.isfinite(value)}

@@ -8,8 +8,7 @@ any moment, starting it again goes on under the same numbers and trains nothing 
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from unetsep.sweep.judging import Runner, judge, suggest
 from unetsep.sweep.question import Sweep
 from unetsep.sweep.rungs import promoted
 from unetsep.sweep.sampling import AtRung, exhaustive, make_sampler, seen
-from unetsep.sweep.standing import begun, fruitless, in_training, point, rungs_of, waiting
+from unetsep.sweep.standing import begun, finite, fruitless, in_training, point, rungs_of, waiting
 from unetsep.sweep.study import SweepStudy
 from unetsep.sweep.trials import Result, Task, read_result, trial_folder, write_result
 
@@ -68,7 +67,6 @@ class Search:
         if sweep.trials is None and not self.exhaustive:
             raise InputError(f"{sweep.source}: trials: is missing; only samplers of lists and grids know their end")
         self.working: dict[int, Task] = {}
-        self._known: list[FrozenTrial] | None = None
         folders = sorted((run / "trials").glob("[0-9]*"))  # before the study: another driver may add to both
         known = {self._folder(trial) for trial in self._trials()}
         if stray := [folder for folder in folders if folder not in known]:
@@ -95,20 +93,18 @@ class Search:
         Returns:
             Why it gave up before that, in one line; empty if it did not.
         """
-        self._known = None
         while True:
-            with self._deciding():
+            with self.study.deciding():
                 while executor.room() > 0 and (task := self._next(runner)) is not None:
                     self.working[task.number] = task
                     executor.submit(task)
-                trials = self._trials()
-                if not self.working and not any(map(in_training, trials)):
+                if not self.working and not any(map(in_training, trials := self._trials())):
                     self._close(trials)
                     break
             if not self.working:  # other drivers work: there may be more to do after that
                 time.sleep(POLL)
             for result in executor.wait(POLL):
-                with self._deciding():
+                with self.study.deciding():
                     del self.working[result.number]
                     self._settle(self._trials(), result)
         vain = fruitless(self._trials())
@@ -119,24 +115,8 @@ class Search:
             "(the space seems exhausted: widen it, or the budget)"
         )
 
-    @contextmanager
-    def _deciding(self) -> Iterator[None]:
-        """Meanwhile nobody else decides anything; what others decided before is known."""
-        with self.study.deciding():
-            if self.study.server is not None:
-                self._known = None
-            yield
-
     def _trials(self) -> list[FrozenTrial]:
-        """All trials, read once where nobody else decides: to read hundreds that wait at rungs takes long."""
-        if self._known is None:
-            self._known = self.study.get_trials(deepcopy=False)
-        return self._known
-
-    def _changed(self, number: int, trial_id: int) -> None:
-        """Reads one trial again."""
-        if self._known is not None:
-            self._known[number : number + 1] = [self.study._storage.get_trial(trial_id)]
+        return self.study.get_trials(deepcopy=False)
 
     def _folder(self, trial: FrozenTrial) -> Path:
         return trial_folder(self.run_folder, trial.number)
@@ -157,7 +137,7 @@ class Search:
             if left := next((trial for trial in trials if self._is_left(trial)), None):
                 task = self._take_up(trials, left, runner)
             elif best := self._promotable(trials, closing=not asks and not any(map(in_training, trials))):
-                task = self._claim(trials, self._task(best, len(rungs_of(best)), runner), resumed=True)
+                task = self._claim(trials, best._trial_id, self._task(best, len(rungs_of(best)), runner), resumed=True)
             elif asks:
                 task = self._judge(trials, self._ask(trials), runner)
             else:
@@ -182,7 +162,7 @@ class Search:
             self._settle(trials, result)
             return None
         if begun(trial):
-            return self._claim(trials, self._task(trial, level, runner), resumed=True)
+            return self._claim(trials, trial._trial_id, self._task(trial, level, runner), resumed=True)
         self.study.sampler = self._sampler(trial.number, trials)
         return self._judge(trials, optuna.Trial(self.study, trial._trial_id), runner)
 
@@ -211,9 +191,7 @@ class Search:
     def _ask(self, trials: Sequence[FrozenTrial]) -> optuna.Trial:
         queued = (trial.number for trial in trials if trial.state == TrialState.WAITING)
         self.study.sampler = self._sampler(next(queued, len(trials)), trials)
-        trial = self.study.ask()
-        self._changed(trial.number, trial._trial_id)
-        return trial
+        return self.study.ask()
 
     def _sampler(self, number: int, trials: Sequence[FrozenTrial]) -> optuna.samplers.BaseSampler:
         if fruitless(trials) >= PATIENCE and not self.exhaustive:
@@ -229,16 +207,15 @@ class Search:
         """The claimed task, if the suggested config is worth training; else the study is told why it is not."""
         trained = {each.user_attrs["judged"]["config"]: each.number for each in reversed(trials) if begun(each)}
         verdict = judge(trial, self.sweep, runner, trained)
-        self._changed(trial.number, trial._trial_id)
         if verdict.reason:
             result = Result(trial.number, verdict.state, verdict.reason, cost=verdict.cost, params=verdict.params)
             self.study.secure()  # before anything lies in the trial's folder
             write_result(trial_folder(self.run_folder, trial.number), result)
             self._settle(self._trials(), result)
             return None
-        judged = {"config": verdict.fingerprint, "cost": _finite(verdict.cost)}
-        self._note(self._trials()[trial.number], "judged", judged)
-        return self._claim(self._trials(), self._described(trial.number, verdict.config, verdict.params, verdict.cost))
+        self._note(trial._trial_id, "judged", {"config": verdict.fingerprint, "cost": finite(verdict.cost)})
+        task = self._described(trial.number, verdict.config, verdict.params, verdict.cost)
+        return self._claim(trials, trial._trial_id, task)
 
     def _task(self, trial: FrozenTrial, level: int, runner: Runner) -> Task:
         """What is to be done for a trial, judged before, to reach a rung."""
@@ -263,24 +240,25 @@ class Search:
             seeds=self.sweep.seeds,
         )
 
-    def _claim(self, trials: Sequence[FrozenTrial], task: Task, resumed: bool = False) -> Task:
+    def _claim(self, trials: Sequence[FrozenTrial], trial_id: int, task: Task, resumed: bool = False) -> Task:
         """Puts this driver's name to a task, before anything lies in the trial's folder."""
-        self._note(trials[task.number], "work", {"level": task.level, "driver": self.study.driver})
+        self._note(trial_id, "work", {"level": task.level, "driver": self.study.driver})
         self.study.secure()
-        self.progress.begins(task, self.begun, resumed)
+        others = sum(begun(trial) for trial in trials if trial.number != task.number)
+        self.progress.begins(task, others + 1, resumed)
         return task
 
     def _settle(self, trials: Sequence[FrozenTrial], result: Result) -> None:
         """Tells the study what has become of a trial."""
         trial = trials[result.number]
         if len(result.rungs) > len(rungs_of(trial)):
-            self._note(trial, "rungs", [_finite(rung) for rung in result.rungs])
+            self._note(trial._trial_id, "rungs", [finite(rung) for rung in result.rungs])
         if result.final:
-            self._note(trial, "state", result.state)
+            self._note(trial._trial_id, "state", result.state)
             if result.reason:
-                self._note(trial, "reason", result.reason)
+                self._note(trial._trial_id, "reason", result.reason)
             if result.scores:
-                self._note(trial, "scores", _finite(result.scores))
+                self._note(trial._trial_id, "scores", finite(result.scores))
             if self.exhaustive:  # it is told whether that was the last one, whoever asked it
                 self.study.sampler = self._sampler(trial.number, trials)
             if result.measured:
@@ -289,7 +267,6 @@ class Search:
                 # a pruned trial with a violated constraint teaches the samplers; what failed or is known does not
                 state = TrialState.PRUNED if result.state == "refused" else TrialState.FAIL
                 self.study.tell(trial.number, state=state)
-            self._changed(trial.number, trial._trial_id)
         self.progress.ends(result, sum(map(begun, trials)))
 
     def _close(self, trials: Sequence[FrozenTrial]) -> None:
@@ -303,11 +280,6 @@ class Search:
                 write_result(self._folder(trial), result)
             self._settle(trials, result)
 
-    def _note(self, trial: FrozenTrial, key: str, value: Any) -> None:
+    def _note(self, trial_id: int, key: str, value: Any) -> None:
         # not by way of `optuna.Trial`, which would draw from the sampler once more
-        self.study._storage.set_trial_user_attr(trial._trial_id, key, value)
-        trial.set_user_attr(key, value)
-
-
-def _finite(numbers: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in numbers.items() if math.isfinite(value)}  # what JSON knows
+        self.study._storage.set_trial_user_attr(trial_id, key, value)

@@ -6,7 +6,7 @@ scores at every rung that it reached).
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 
 from optuna.trial import FrozenTrial, TrialState
@@ -52,3 +52,8 @@ def fruitless(trials: Sequence[FrozenTrial]) -> int:
     """How many suggestions in a row, the last ones, came to nothing."""
     own = [trial for trial in trials if trial.state != TrialState.WAITING and trial.user_attrs.get("state") != KNOWN]
     return sum(1 for _ in takewhile(lambda trial: not begun(trial), reversed(own)))
+
+
+def finite(numbers: Mapping[str, float]) -> dict[str, float]:
+    """Those that a study can hold: its attributes are JSON, which knows neither NaN nor infinity."""
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
