@@ -131,6 +131,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--steps", type=int, default=5, help="in an epoch")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of the songs")
+    parser.add_argument("--device", help="as the other benchmarks have it; the trainer takes a GPU by itself")
     parser.add_argument("--wandb", default="offline", choices=("offline", "disabled"))
     options = parser.parse_args()
 
