@@ -45,13 +45,13 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     write_csv(sweep, sweep.trials, folder / "trials.csv")
     write_csv(sweep, sweep.front, folder / "pareto.csv")
     environment = Environment(
-        loader=PackageLoader("unetsep", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("unetsep", "report/templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["unbroken"] = _unbroken
     environment.filters["share"] = lambda share: f"{100 * share:.2f}%"
     columns = leaderboard_columns(sweep)
     colours = source_colours(sweep.stems)
-    page = environment.get_template("page.html").render(
+    page = environment.get_template("index.html").render(
         run=sweep,
         version=unetsep.__version__,
         answer=answer(sweep),
