@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 NAME ?= shallow
 OUT ?= runs/$(NAME)
 CONFIG ?= sweeps/base/small.yaml
-BENCH ?= bss_eval data resolution training validation quality overhead search
+BENCH ?= bss_eval data resolution training validation quality overhead search page
 SONGS := data/synthetic-20-4-2-16s-seed0
 
 help: ## Show this help
@@ -29,10 +29,10 @@ fit: setup ## Train one network, or go on with it: CONFIG=file.yaml DATA=folder 
 report: setup ## Write the page of a sweep again: OUT=runs/NAME
 	@$(BIN)/unetsep report '$(OUT)'
 
-test: $(VENV)/ready-dev ffmpeg postgresql ## Run the tests, a few minutes
+test: $(VENV)/ready-dev ffmpeg postgresql chromium ## Run the tests, a few minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 $(ARGS)
 
-test-slow: $(VENV)/ready-dev ffmpeg postgresql ## Run the tests that take longer
+test-slow: $(VENV)/ready-dev ffmpeg postgresql chromium ## Run the tests that take longer
 	$(BIN)/python -m pytest tests -m slow $(ARGS)
 
 check: $(VENV)/ready-dev ## Check style, types and the direction of imports
@@ -44,7 +44,7 @@ check: $(VENV)/ready-dev ## Check style, types and the direction of imports
 notebooks: $(VENV)/ready-dev ## Execute every notebook
 	$(BIN)/python -m pytest tests/test_notebooks.py -m 'slow or not slow' $(ARGS)
 
-bench: $(VENV)/ready-bench ffmpeg ## Run the benchmarks, about two hours on a CPU: BENCH='bss_eval data ...' ARGS='--device=cuda'
+bench: $(VENV)/ready-bench ffmpeg chromium ## Run the benchmarks, about two hours on a CPU: BENCH='bss_eval data ...' ARGS='--device=cuda'
 	@mkdir -p benchmarks/results
 	@for each in $(BENCH); do echo "== $$each"; \
 		$(BIN)/python benchmarks/$$each.py --json benchmarks/results/$$each.json $(ARGS) || exit 1; done
@@ -101,4 +101,15 @@ postgresql:
 		echo 'PostgreSQL could not be installed here: the tests that need it are skipped until you install it' \
 			'(Debian: apt-get install postgresql; macOS: brew install postgresql; conda: conda install postgresql).' >&2
 
-.PHONY: help setup sweep fit report test test-slow check notebooks bench clean ffmpeg postgresql
+# Reports are opened in Debian's Chromium; playwright's own would be another download.
+chromium:
+	@command -v chromium chromium-browser google-chrome-stable google-chrome >/dev/null || ( \
+		echo 'Installing Chromium, which no more than the tests use.'; \
+		as=; [ "$$(id -u)" = 0 ] || as='sudo -n'; \
+		command -v apt-get >/dev/null && $$as true 2>/dev/null && $$as apt-get update -qq && \
+			$$as env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null ) || \
+		echo 'Chromium could not be installed here: the tests that need it are skipped until you install it' \
+			'(Debian: apt-get install chromium).' >&2
+
+.PHONY: help setup sweep fit report test test-slow check notebooks bench clean ffmpeg postgresql chromium
