@@ -1,7 +1,5 @@
-import pytest
-
-from unetsep.report.answer import answer, reached_by_choice
-from unetsep.report.run import read_run
+from unetsep.report.answer import answer
+from unetsep.report.reading import read_run
 
 from .sweep_folder import write_sweep, write_trial
 
@@ -29,28 +27,3 @@ def test_a_sweep_without_a_floor_or_a_cost_still_has_an_answer(tmp_path):
     folder = write_sweep(tmp_path / "s", floor=None, objectives={"val/loss": "minimize"})
     write_trial(folder, 0, scores={"val/loss": 0.25}, cost={"depth": 2})
     assert answer(read_run(folder)) == ["Trial 0 is best: loss 0.25, with depth 2."]
-
-
-def test_each_choice_is_credited_with_its_best_trial_and_numbers_stand_in_order(sweep):
-    reached = reached_by_choice(read_run(sweep))
-    assert [(value.choice, value.score, value.trials) for value in reached["depth"]] == [
-        *(("1", 5.0, 2), ("2", 4.0, 1), ("3", 4.8, 1)),
-    ]
-    assert [value.choice for value in reached["block"]] == ["ConvBlock", "TFC"]
-
-
-def test_a_depth_that_was_not_suggested_is_taken_from_the_cost_card(tmp_path):
-    folder = write_sweep(tmp_path / "s")
-    for number in range(6):
-        write_trial(folder, number, usdr=number, gmacs=1.0, depth=number // 2 + 1, params={})
-    run = read_run(folder)
-    assert [value.score for value in reached_by_choice(run)["depth"]] == [1.0, 3.0, 5.0]
-    assert run.ranked[0].params == {}
-
-
-@pytest.mark.parametrize("trials", [3, 9])
-def test_a_setting_with_one_trial_per_value_is_no_choice(tmp_path, trials):
-    folder = write_sweep(tmp_path / "s")
-    for number in range(trials):
-        write_trial(folder, number, usdr=number, gmacs=1.0)
-    assert "lr" not in reached_by_choice(read_run(folder))

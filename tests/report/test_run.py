@@ -1,9 +1,10 @@
+import json
 import math
 
 import pytest
 
 from unetsep.audio.files import InputError
-from unetsep.report.run import read_run
+from unetsep.report.reading import read_run, read_runs
 
 from .sweep_folder import write_sweep, write_trial
 
@@ -95,3 +96,49 @@ def test_a_trials_folder_is_answered_with_its_sweeps(sweep):
 def test_a_sweep_without_objectives_is_refused(tmp_path, objectives):
     with pytest.raises(InputError, match="must map each measure to maximize or minimize"):
         read_run(write_sweep(tmp_path / "s", objectives=objectives))
+
+
+def test_bounds_are_read_where_they_were_measured(sweep):
+    (sweep / "oracle.json").write_text('{"usdr": 9.5, "usdr/vocals": 10.0}')
+    run = read_run(sweep)
+    assert (run.floor["usdr"], run.oracle["usdr"], run.mixture) == (2.0, 9.5, {})
+
+
+def test_several_sweeps_are_ranked_together_under_keys_that_name_them(sweep, tmp_path):
+    other = write_sweep(tmp_path / "skips")
+    write_trial(other, 2, usdr=4.9, gmacs=0.7)
+    run = read_runs([sweep, other])
+    assert [trial.key for trial in run.ranked] == ["shallow-0", "skips-2", "shallow-2", "shallow-1", "shallow-3"]
+    assert run.name == "shallow + skips"
+    assert run.front_keys == {"shallow-0", "skips-2", "shallow-2", "shallow-3"}
+    assert run.floor["usdr"] == 2.0
+
+
+def test_a_floor_that_differs_between_sweeps_is_nobodys(sweep, tmp_path):
+    other = write_sweep(tmp_path / "skips", floor=1.0)
+    write_trial(other, 0, usdr=4.9, gmacs=0.7)
+    assert read_runs([sweep, other]).floor == {}
+
+
+def test_one_sweep_alone_keeps_plain_numbers(sweep):
+    assert [trial.key for trial in read_runs([sweep]).front] == ["0", "2", "3"]
+
+
+def judged_on(trial, *tracks):
+    (trial / "tracks.jsonl").write_text(json.dumps({"stage": "val", "tracks": dict.fromkeys(tracks, {})}) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "message"),
+    [
+        ({}, "elsewhere/shallow", "two of the sweeps are called shallow"),
+        ({"objectives": {"val/csdr": "maximize"}}, "other", "has the objectives val/usdr, cost/gmacs_per_second, but"),
+        ({}, "other", "were judged on different tracks .2 and 1, 1 in both."),
+    ],
+)
+def test_sweeps_whose_scores_do_not_compare_are_not_reported_as_one(sweep, tmp_path, settings, name, message):
+    other = write_sweep(tmp_path / name, **settings)
+    judged_on(write_trial(other, 0, usdr=4.9, gmacs=0.7, scores={"val/usdr": 4.9, "val/csdr": 4.0}), "song one")
+    judged_on(sweep / "trials/0000", "song one", "song two")
+    with pytest.raises(InputError, match=message):
+        read_runs([sweep, other])

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from unetsep.report.answer import answer
-from unetsep.report.figure import score_at_rungs
+from unetsep.report.charts import ON_PAGE, learning, spec_of
 from unetsep.report.page import write_report
-from unetsep.report.run import read_run
+from unetsep.report.reading import read_run
 from unetsep.report.tables import print_leaderboard
 
 from .sweep_folder import write_sweep, write_trial
@@ -45,12 +45,12 @@ def test_what_was_stopped_or_waits_is_ranked_with_the_rest_and_may_be_on_the_fro
 
 def test_the_tables_say_how_far_each_was_trained_and_how_its_seeds_spread(sweep: Path) -> None:
     out = Console(file=StringIO(), width=140)
-    print_leaderboard(sweep, out)
+    print_leaderboard(read_run(sweep), out)
     assert isinstance(out.file, StringIO)
     text = out.file.getvalue()
     assert "epochs" in text
     assert "seeds" in text
-    write_report(sweep)
+    write_report(read_run(sweep))
     with (sweep / "report" / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epochs"] for row in rows] == ["1", "1", "3", "3", "3", "9"]
@@ -58,7 +58,7 @@ def test_the_tables_say_how_far_each_was_trained_and_how_its_seeds_spread(sweep:
 
 
 def test_the_page_says_whether_short_trainings_predict_long_ones(sweep: Path) -> None:
-    page = write_report(sweep).read_text(encoding="utf-8")
+    page = write_report(read_run(sweep)).read_text(encoding="utf-8")
     assert "Do short trainings predict long ones?" in page
     assert "Only" in page
     assert "whether one predicts the other" in page
@@ -67,10 +67,9 @@ def test_the_page_says_whether_short_trainings_predict_long_ones(sweep: Path) ->
 def test_a_sweep_without_rungs_has_no_such_section(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path / "run")
     write_trial(folder, 0, 3.0, 1.0)
-    page = write_report(folder).read_text(encoding="utf-8")
+    page = write_report(read_run(folder)).read_text(encoding="utf-8")
     assert "Do short trainings" not in page
     assert read_run(folder).agreement == []
-    assert score_at_rungs(read_run(folder)) is None
 
 
 def test_the_answer_is_not_the_last_word_while_trials_wait_and_says_how_far_the_best_was_trained(sweep: Path) -> None:
@@ -84,25 +83,19 @@ def test_what_was_trained_to_the_end_needs_no_word_about_its_length(sweep: Path)
     assert answer(read_run(sweep))[0].endswith("at 6 GMAC/s with depth 3.")
 
 
-def test_a_picture_shows_every_trial_climb_from_rung_to_rung_with_the_front_on_top(sweep: Path) -> None:
-    picture = score_at_rungs(read_run(sweep))
-    assert picture is not None
-    places = {climb.trial.number: climb.places for climb in picture.climbs}
-    assert {number: len(climb) for number, climb in places.items()} == {0: 1, 1: 1, 2: 2, 3: 2, 4: 2, 5: 3}
-    assert [tick for _, tick in picture.x_ticks] == ["1", "3", "9"]
-    xs, ys = zip(*places[5], strict=True)
-    assert xs == tuple(place for place, _ in picture.x_ticks)
-    assert list(ys) == sorted(ys, reverse=True), "a better score stands higher"
-    assert [climb.trial.number for climb in picture.climbs if climb.on_front] == [5, 0]
-    assert picture.climbs[-1].on_front
-    assert "Lines that cross changed places" in write_report(sweep).read_text(encoding="utf-8")
+def test_the_learning_curves_show_every_trial_at_every_rung_it_reached(sweep: Path) -> None:
+    chart = learning(read_run(sweep), ON_PAGE)
+    assert chart is not None
+    (climbs,) = (rows for name, rows in spec_of(chart, ON_PAGE)["datasets"].items() if name != "curves")
+    reached = {key: [row["epochs"] for row in climbs if row["key"] == key] for key in "012345"}
+    assert reached == {"0": [1], "1": [1], "2": [1, 3], "3": [1, 3], "4": [1, 3], "5": [1, 3, 9]}
 
 
-def test_without_a_trial_at_two_rungs_there_is_no_picture(tmp_path: Path) -> None:
-    folder = write_sweep(tmp_path / "run", rungs=RUNGS)
-    write_trial(folder, 0, 3.0, 1.0, state="paused", rungs=[{"val/usdr": 3.0}])
-    assert score_at_rungs(read_run(folder)) is None
-    assert "No trial has a score" in write_report(folder).read_text(encoding="utf-8").replace("\u00a0", " ")
+def test_a_trial_that_logged_nothing_has_no_learning_curve_and_its_sweep_no_such_chart(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "run")
+    (write_trial(folder, 0, 3.0, 1.0) / "metrics.jsonl").unlink()
+    assert learning(read_run(folder), ON_PAGE) is None
+    assert "Learning curves" not in write_report(read_run(folder)).read_text(encoding="utf-8")
 
 
 def test_a_sweep_by_costs_alone_asks_nothing_of_its_rungs(tmp_path: Path) -> None:

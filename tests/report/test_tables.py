@@ -3,7 +3,7 @@ import math
 
 from rich.console import Console
 
-from unetsep.report.run import read_run
+from unetsep.report.reading import read_run
 from unetsep.report.tables import ROWS, leaderboard_columns, print_leaderboard, write_csv
 
 from .sweep_folder import DEPTH, LR, write_trial
@@ -11,7 +11,7 @@ from .sweep_folder import DEPTH, LR, write_trial
 
 def printed(sweep, width: int = 160) -> list[str]:
     console = Console(width=width, record=True, file=(sweep / "out.txt").open("w"))
-    print_leaderboard(sweep, console)
+    print_leaderboard(read_run(sweep), console)
     console.file.close()
     return (sweep / "out.txt").read_text().splitlines()
 
@@ -50,7 +50,7 @@ def test_the_leaderboard_ends_with_the_question_and_its_answer(sweep):
 
 def test_sentences_are_not_coloured_by_their_numbers(sweep):
     console = Console(width=160, force_terminal=True, color_system="truecolor", file=(sweep / "out.txt").open("w"))
-    print_leaderboard(sweep, console)
+    print_leaderboard(read_run(sweep), console)
     console.file.close()
     line = next(line for line in (sweep / "out.txt").read_text().splitlines() if "is best" in line)
     assert "\x1b" not in line

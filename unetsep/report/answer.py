@@ -1,30 +1,22 @@
 """The answer to a sweep's question, in sentences with numbers."""
 
 import math
-from dataclasses import dataclass
 
 from unetsep.report.measures import measure
+from unetsep.report.networks import seeds_sentence
 from unetsep.report.run import Run, Trial
-from unetsep.sweep.wording import how_far, short_names, show_choice
+from unetsep.sweep.wording import how_far
 
 SEED_SPREAD_DB = 0.3
 """Repeating one small model with other seeds moves a stem's score by this much: less is no difference."""
 
-MOST_VALUES = 8
-"""A setting that took more values than this in a sweep is a range, not a choice between few."""
-
-
-@dataclass(frozen=True)
-class Reached:
-    """The best score among the trials that made one choice, such as depth = 2."""
-
-    choice: str
-    trial: Trial
-    score: float
-    trials: int
-
 
 def answer(run: Run) -> list[str]:
+    """What was found, and how it stands over the seeds, where there are several."""
+    return [*_found(run), *filter(None, [seeds_sentence(run)])]
+
+
+def _found(run: Run) -> list[str]:
     """Which trial is best, which comes close for less, and which is the cheapest that beats the floor at all."""
     score, best = measure(run.score), run.front[0]
     floor = run.floor_of(run.score)
@@ -35,7 +27,7 @@ def answer(run: Run) -> list[str]:
         gap = score.show(abs(run.above_floor(best)))
         above = f", {gap} {side} the floor of {score.show(floor)}"
     reached = f"{score.name} {score.show(best.value(run.score))}"
-    sentences = [f"{lead} {best.number} is best: {reached}{above}{_price(run, best)}{_length(run, best)}."]
+    sentences = [f"{lead} {best.key} is best: {reached}{above}{_price(run, best)}{_length(run, best)}."]
 
     if run.cost is None or run.objectives.get(run.cost, False):
         return sentences
@@ -45,50 +37,17 @@ def answer(run: Run) -> list[str]:
         if near not in said:
             said.append(near)
             sentences.append(
-                f"Trial {near.number} comes within {SEED_SPREAD_DB} dB of it, a gap that only more seeds could "
+                f"Trial {near.key} comes within {SEED_SPREAD_DB} dB of it, a gap that only more seeds could "
                 f"confirm{_price(run, near, best)}."
             )
     if math.isfinite(floor) and run.above_floor(best) > 0:
         least = _cheapest(run, floor)
         if least not in said:
             sentences.append(
-                f"The cheapest on the front that still beats the floor is trial {least.number}: "
+                f"The cheapest on the front that still beats the floor is trial {least.key}: "
                 f"{score.name} {score.show(least.value(run.score))}{_price(run, least, best)}."
             )
     return sentences
-
-
-def reached_by_choice(run: Run) -> dict[str, list[Reached]]:
-    """For each setting that took a few values in the sweep: the best trial of each value.
-
-    The settings are the suggested ones and, where the architecture varied, its depth. One whose every value was tried
-    but once is left out: the leaderboard says as much.
-    """
-    names = short_names(list(dict.fromkeys(key for trial in run.ranked for key in trial.params)))
-    groups: dict[str, dict[str, list[Trial]]] = {}
-    for trial in run.ranked:
-        if not math.isfinite(trial.value(run.score)):
-            continue
-        choices = {names[key]: show_choice(value) for key, value in trial.params.items()}
-        if math.isfinite(depth := trial.value("cost/depth")):
-            choices.setdefault("depth", measure("cost/depth").show(depth))
-        for name, choice in choices.items():
-            groups.setdefault(name, {}).setdefault(choice, []).append(trial)
-    return {
-        name: _in_order(
-            [Reached(value, trials[0], trials[0].value(run.score), len(trials)) for value, trials in of.items()]
-        )
-        for name, of in groups.items()
-        if 2 <= len(of) <= MOST_VALUES and any(len(trials) > 1 for trials in of.values())
-    }
-
-
-def _in_order(reached: list[Reached]) -> list[Reached]:
-    """Numbers from the smallest up, so that a trend is seen; names stay best first."""
-    try:
-        return sorted(reached, key=lambda value: float(value.choice))
-    except ValueError:
-        return reached
 
 
 def _cheapest(run: Run, score: float) -> Trial:

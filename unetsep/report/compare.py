@@ -8,7 +8,8 @@ from typing import Any
 from unetsep.audio.files import InputError
 from unetsep.evaluation.comparison import STATISTICS, Comparison, Scores, compare, print_comparison
 from unetsep.metrics.bootstrap import Difference
-from unetsep.report.run import Run, Trial, json_lines, read_run
+from unetsep.report.reading import read_run
+from unetsep.report.run import Run, Trial, json_lines
 
 
 def best_tracks(folder: Path) -> Scores:

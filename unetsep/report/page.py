@@ -1,77 +1,178 @@
 """The page: one static file with the answer, the front, the leaderboard and the sounds, which opens from disk."""
 
+import json
 import math
+import os
 import re
-import shlex
+import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+import vl_convert
+from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 import unetsep
 from unetsep.audio.files import InputError, replacing
 from unetsep.audio.pictures import source_colours
 from unetsep.evaluation.comparison import show
-from unetsep.report.answer import answer, reached_by_choice
+from unetsep.report import charts, settings
+from unetsep.report.answer import answer
 from unetsep.report.compare import differences_to_best, gains, scored_measure
-from unetsep.report.figure import axis_over, score_against_cost, score_at_rungs, sparkline
+from unetsep.report.details import details
 from unetsep.report.measures import measure
-from unetsep.report.media import Excerpt, excerpts, linker
-from unetsep.report.run import Run, Trial, read_run
+
+try:  # until it is there
+    from unetsep.report.media import listening
+except ImportError:
+    listening = lambda *_, **__: None
+from unetsep.report.networks import networks_by_depth
+from unetsep.report.run import Run, Trial
 from unetsep.report.tables import Column, choices, leaderboard_columns, write_csv
 
+HEARD = 50
+"""Sounds and pictures are shown of so many of the best trials, and of all on the front."""
 
-def write_report(run: Path, out: Path | None = None) -> Path:
-    """Writes `index.html`, `trials.csv` and `pareto.csv` for a sweep, finished or still running.
+CHOSEN = 3
+"""So many of the front's trials are compared when the page is opened."""
 
-    The page shows numbers from the trials' result files only. It needs no network and no server.
+GALLERY = 6
+"""So many of the front are drawn below the front, from the best to the cheapest."""
+
+
+def write_report(run: Run, out: Path | None = None, *, heard: int = HEARD, live: bool = False) -> Path:
+    """Writes `index.html`, `front.svg`, `trials.csv` and `pareto.csv` for a sweep, finished or still running.
+
+    The page shows numbers from the trials' own files only. It needs no network and no server.
 
     Args:
-        run: The sweep's folder.
+        run: One sweep or several.
         out: Where to write. By default `<run>/report`, whose page plays the sounds where the trials left them; in
-            another folder the sounds and pictures of the front are copied to `media/`, so that the folder can be moved.
+            another folder they are copied to `media/`, so that the folder can be moved.
+        heard: Of how many of the best trials there are sounds and pictures, beside those on the front.
+        live: Whether the open page looks for a newer one.
 
     Returns:
         The path of `index.html`.
 
     Raises:
-        InputError: If the folder is no sweep's, or no trial has a score yet.
+        InputError: If `out` is a file.
     """
-    sweep = read_run(run)
-    folder = out or sweep.folder / "report"
+    folder = out or run.folder / "report"
     if folder.exists() and not folder.is_dir():
         raise InputError(f"cannot write the report into {folder}: it is a file; give a folder")
-    link = linker(folder, sweep.folder, copy=out is not None)
-    write_csv(sweep, sweep.trials, folder / "trials.csv")
-    write_csv(sweep, sweep.front, folder / "pareto.csv")
+    link = _linker(folder, run, copy=out is not None)
+    write_csv(run, run.trials, folder / "trials.csv")
+    write_csv(run, run.front, folder / "pareto.csv")
+    costs = charts.costs_of(run)
+    if costs:
+        drawn = charts.spec_of(
+            charts.score_against(run, costs[0], charts.ON_PAPER).properties(width=720), charts.ON_PAPER
+        )
+        drawn["datasets"]["trials"] = charts.rows(run)
+        _write(folder / "front.svg", vl_convert.vegalite_to_svg({**drawn, "background": charts.ON_PAPER["paper"]}))
+    _write(folder / "index.html", _page(run, folder, link, costs, heard, copy=out is not None, live=live))
+    return folder / "index.html"
+
+
+def _page(
+    run: Run, folder: Path, link: Callable[[Path], str], costs: list[str], heard: int, *, copy: bool, live: bool
+) -> str:
+    columns, varied = leaderboard_columns(run), settings.settings_of(run)
+    shares = settings.importances(run, varied)
+    known = [trial for rank, trial in enumerate(run.ranked) if rank < heard or trial.key in run.front_keys]
+    data = {
+        "trials": details(run, columns, link),
+        "rows": [row | settings.fields(varied, trial) for row, trial in zip(charts.rows(run), run.ranked, strict=True)],
+        "selected": [trial.key for trial in run.front[:CHOSEN]],
+        "listening": listening(run, known, folder, copy=copy),
+        "charts": _charts(run, costs, varied, shares),
+    }
     environment = Environment(
-        loader=PackageLoader("unetsep", "report/templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=ChoiceLoader(
+            [
+                PackageLoader("unetsep", "report/templates"),
+                DictLoader({"listen.html": "", "listen.js": "", "listen.css": "", "live.js": ""}),
+            ]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["unbroken"] = _unbroken
-    environment.filters["share"] = lambda share: f"{100 * share:.2f}%"
-    columns = leaderboard_columns(sweep)
-    colours = source_colours(sweep.stems)
-    page = environment.get_template("index.html").render(
-        run=sweep,
+    environment.filters["drawing"] = Markup  # an SVG of unetsep's own, escaped where it was drawn
+    return environment.get_template("index.html").render(
+        run=run,
         version=unetsep.__version__,
-        answer=answer(sweep),
-        objectives=" and ".join(measure(key).name for key in sweep.objectives),
-        front_numbers=", ".join(str(trial.number) for trial in sweep.front),
-        figure=score_against_cost(sweep),
-        climbs=score_at_rungs(sweep),
-        score=measure(sweep.score),
-        colours=colours,
+        answer=answer(run),
+        objectives=" and ".join(measure(key).name for key in run.objectives),
+        score=measure(run.score),
+        colours=source_colours(run.stems),
+        data=_as_json(data),
+        listening=data["listening"],
+        costs=[(cost, measure(f"cost/{cost}").heading) for cost in costs],
+        gallery=[data["trials"][trial.key] for trial in run.front[:GALLERY]],
+        charts=data["charts"],
+        settings=[setting for setting in varied if setting.level is None],
+        networks=networks_by_depth(run),
         columns=columns,
-        rows=[_row(sweep, trial, columns) for trial in sweep.ranked],
-        differences=_differences(sweep),
-        choices=_choice_bars(sweep),
-        entries=[_entry(sweep, trial, columns, list(colours), link) for trial in sweep.front],
-        rest=[(trial, choices(sweep, trial)) for trial in sweep.rest],
-        terms=_terms(sweep, columns),
+        rows=[_row(run, trial, columns) for trial in run.ranked],
+        differences=_differences(run),
+        rest=[(trial, choices(run, trial)) for trial in run.rest],
+        terms=_terms(run, columns),
+        vega=_vega(),
+        live=live,
     )
-    with replacing(folder / "index.html") as unfinished:
-        unfinished.write_text(page, encoding="utf-8")
-    return folder / "index.html"
+
+
+def _charts(
+    run: Run, costs: list[str], varied: list[settings.Setting], shares: dict[str, float]
+) -> dict[str, charts.Spec]:
+    """The specifications of all charts by name; those that a sweep has nothing for are left out."""
+    page = charts.ON_PAGE
+    drawn: dict[str, Any] = {f"front-{cost}": charts.score_against(run, cost, page) for cost in costs}
+    drawn |= {f"by-{each.field}": settings.score_by(run, each, page) for each in varied if each.level is None}
+    drawn["skips"] = settings.skip_chart(run, varied, page)
+    drawn["importance"] = settings.importance_chart(shares, varied, page) if shares else None
+    drawn["parallel"] = settings.parallel(run, varied, shares, page)
+    drawn["learning"] = charts.learning(run, page)
+    return {name: charts.spec_of(chart, page) for name, chart in drawn.items() if chart is not None}
+
+
+@cache
+def _vega() -> Markup:
+    """The text of Vega, Vega-Lite and vega-embed, which defines `vegaEmbed`; made in a second."""
+    return Markup(vl_convert.javascript_bundle().replace("</script", "<\\/script"))
+
+
+def _as_json(data: Any) -> Markup:
+    """JSON for a script element: `<` is escaped, so that nothing in it can end the element or begin another."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def _linker(page: Path, run: Run, *, copy: bool) -> Callable[[Path], str]:
+    """A function from a trial's config to its address on the page, where it is copied to `configs/` if asked for."""
+    names = {trial.folder / "config.yaml": trial.key for trial in run.trials}
+
+    def link(file: Path) -> str:
+        target = file
+        if copy:
+            target = page / "configs" / f"{names[file]}.yaml"
+            with replacing(target) as unfinished:
+                shutil.copyfile(file, unfinished)
+        return quote(Path(os.path.relpath(target.resolve(), page.resolve())).as_posix())
+
+    return link
 
 
 def _unbroken(text: str) -> str:
@@ -80,19 +181,25 @@ def _unbroken(text: str) -> str:
 
 
 def _terms(run: Run, columns: list[Column]) -> dict[str, str]:
-    """What each column means; the stems share one line."""
+    """What each column means, and each bound; the stems share one line."""
     terms = {column.heading: column.measure.definition for column in columns if not column.stem}
     if run.stems:
         terms[", ".join(run.stems)] = f"{measure(run.score).heading}, of this stem alone"
+    bounds = {
+        "floor": (run.floor, "one fixed frequency mask per stem, no network, the best on the training tracks"),
+        "mixture": (run.mixture, "the mixture itself taken for every stem"),
+        "oracle": (run.oracle, "the ideal ratio mask, which knows the stems: what masks could reach at best"),
+    }
+    terms |= {name: words for name, (known, words) in bounds.items() if known}
     return {term: definition for term, definition in terms.items() if definition}
 
 
 def _row(run: Run, trial: Trial, columns: list[Column]) -> dict[str, Any]:
-    """One line of the leaderboard: for each measure its text, and its exact value to sort by."""
+    """One line of the leaderboard: for each measure its text, and its exact value to sort and filter by."""
     values = [(column.show(trial), column.value(trial)) for column in columns]
     return {
         "trial": trial,
-        "on_front": trial.number in {best.number for best in run.front},
+        "on_front": trial.key in run.front_keys,
         "cells": [{"text": text, "value": repr(value) if math.isfinite(value) else ""} for text, value in values],
         "choices": choices(run, trial),
     }
@@ -110,61 +217,4 @@ def _differences(run: Run) -> dict[str, Any] | None:
             (trial, {stem: (show(gain), gain.clear) for stem, gain in gains(comparison, name).items()})
             for trial, comparison in compared
         ],
-    }
-
-
-def _choice_bars(run: Run) -> dict[str, Any]:
-    """For each choice the best score per value, with the length of its bar: from the floor, or from the lowest, up."""
-    bars = {}
-    for name, values in reached_by_choice(run).items():
-        scores = [reached.score for reached in values]
-        bottom = min([*scores, run.floor_of(run.score)] if math.isfinite(run.floor_of(run.score)) else scores)
-        axis = axis_over([bottom, max(scores)], margin=0.05)
-        bars[name] = [(reached, axis.place(reached.score)) for reached in values]
-    return bars
-
-
-def _entry(run: Run, trial: Trial, columns: list[Column], stems: list[str], link: Any) -> dict[str, Any]:
-    """What the page shows of a trial on the front."""
-    return {
-        "trial": trial,
-        "headline": [
-            (column.measure.name, column.measure.show(column.value(trial)))
-            for column in columns
-            if not column.stem and math.isfinite(column.value(trial))
-        ],
-        "choices": choices(run, trial),
-        "curve": sparkline(trial.curve(run.score)),
-        "excerpts": [_linked(excerpt, stems, link) for excerpt in excerpts(trial.folder, stems)],
-        "commands": _commands(run, trial),
-    }
-
-
-def _commands(run: Run, trial: Trial) -> list[tuple[str, str]]:
-    """What can be done with a trial, as far as its files are there: each purpose with its command."""
-    config = run.folder / "pareto" / f"{trial.folder.name}.yaml"
-    commands = []
-    if config.is_file():
-        out = Path("runs") / f"{run.name}-{trial.folder.name}"
-        commands.append(("Train it anew", shlex.join(["unetsep", "fit", "--config", str(config), "--out", str(out)])))
-    if (trial.folder / "checkpoints" / "best.ckpt").is_file():
-        commands.append(("Use it", shlex.join(["unetsep", "separate", str(trial.folder)]) + " song.wav --out stems"))
-    return commands
-
-
-def _linked(excerpt: Excerpt, stems: list[str], link: Any) -> dict[str, Any]:
-    """An excerpt with addresses in place of files; a stem's index is that of its colour."""
-    return {
-        "track": excerpt.track or "pictures",
-        "mixture": link(excerpt.mixture) if excerpt.mixture else "",
-        "stems": [
-            {
-                "name": stem.name,
-                "index": stems.index(stem.name) if stem.name in stems else len(stems),
-                "reference": link(stem.reference) if stem.reference else "",
-                "estimate": link(stem.estimate) if stem.estimate else "",
-            }
-            for stem in excerpt.stems.values()
-        ],
-        "pictures": [(title, link(path)) for title, path in excerpt.pictures.items()],
     }

@@ -1,8 +1,4 @@
-"""A sweep's folder, read: its question, its objectives, its floor, and what became of every trial.
-
-Only files are read (`sweep.yaml`, `floor.json`, and each trial's `result.json`, `metrics.jsonl` and `tracks.jsonl`),
-so a report can be written while the sweep is still running, on another machine, and from a copy.
-"""
+"""What a report is about: one sweep or several, their objectives, bounds and trials."""
 
 import json
 import math
@@ -12,11 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from unetsep.audio.files import InputError
-from unetsep.sweep.document import read_yaml
 from unetsep.sweep.faith import faithfulness
 from unetsep.sweep.front import pareto_front
-from unetsep.sweep.rungs import Rungs, read_rungs
+from unetsep.sweep.rungs import Rungs
 
 MEASURED = ("complete", "stopped", "paused")  # the states of trials whose scores are those of their checkpoints
 
@@ -35,6 +29,7 @@ class Trial:
         params: What the sampler suggested, by dotted config key.
         seconds: Wall time of the training; NaN if unknown.
         epoch: The epoch of the best score, if known.
+        sweep: The name of its sweep where several are reported as one, and empty otherwise.
     """
 
     number: int
@@ -48,6 +43,12 @@ class Trial:
     epoch: int | None = None
     spread: dict[str, float] = field(default_factory=dict)
     rungs: tuple[dict[str, float], ...] = ()
+    sweep: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the trial is called: `7`, or `depth-7` where several sweeps are reported as one."""
+        return f"{self.sweep}-{self.number}" if self.sweep else str(self.number)
 
     def value(self, key: str) -> float:
         """What the trial reached in `val/usdr`, or costs in `cost/params`; NaN where that was not measured."""
@@ -58,27 +59,37 @@ class Trial:
         """The pairs (epoch, value) that the trial logged of `key`, in the order of logging."""
         points = []
         for row, line in enumerate(json_lines(self.folder / "metrics.jsonl")):
-            value = _number(line.get(key))
+            value = number(line.get(key))
             if math.isfinite(value):
-                points.append((_number(line.get("epoch", row)), value))
+                points.append((number(line.get("epoch", row)), value))
         return points
 
 
 @dataclass(frozen=True)
 class Run:
-    """A sweep: its question, what it optimises (key -> True if more is better), its floor and its trials by number."""
+    """A sweep, or several that are reported as one.
+
+    Attributes:
+        folder: The sweep's folder; of several, the first one's.
+        name: Its name, which is its folder's; of several, all names.
+        objectives: What is optimised, and whether more of it is better.
+        trials: All of them, by number.
+        floor: What one fixed frequency mask per stem reaches on the same tracks: `usdr`, `usdr/vocals`, ...; here and
+            in the next two: empty where it is unknown.
+        mixture: What the mixture reaches that is taken for every stem.
+        oracle: What the ideal ratio mask reaches, which knows the stems.
+        rungs: The lengths of training, where there are rungs.
+    """
 
     folder: Path
+    name: str
     question: str
     objectives: dict[str, bool]
-    floor: dict[str, float]
     trials: list[Trial]
+    floor: dict[str, float] = field(default_factory=dict)
+    mixture: dict[str, float] = field(default_factory=dict)
+    oracle: dict[str, float] = field(default_factory=dict)
     rungs: Rungs | None = None
-
-    @property
-    def name(self) -> str:
-        """The sweep's name, which is its folder's."""
-        return self.folder.resolve().name
 
     @property
     def score(self) -> str:
@@ -112,6 +123,11 @@ class Run:
         """The trials with a score that no other beats in every objective, best score first."""
         points = [[trial.value(key) for key in self.objectives] for trial in self.ranked]
         return [self.ranked[index] for index in pareto_front(points, list(self.objectives.values()))]
+
+    @cached_property
+    def front_keys(self) -> frozenset[str]:
+        """The keys of the trials on the front."""
+        return frozenset(trial.key for trial in self.front)
 
     @property
     def rest(self) -> list[Trial]:
@@ -154,83 +170,6 @@ class Run:
         return f"{len(self.trials)} trial{'s' * (len(self.trials) != 1)}: {ends}" if self.trials else "no trials"
 
 
-def read_run(folder: Path) -> Run:
-    """Reads a sweep's folder, finished or not.
-
-    Raises:
-        InputError: If the folder is no sweep's, or no trial of it has finished with a score.
-    """
-    folder = Path(folder)
-    if not (folder / "sweep.yaml").is_file():
-        is_trial = (folder.parent.parent / "sweep.yaml").is_file()
-        hint = (
-            f"that is one trial; give {folder.parent.parent}"
-            if is_trial
-            else "give the folder that `unetsep sweep` wrote"
-        )
-        raise InputError(f"no sweep in {folder}: it has no sweep.yaml ({hint})")
-    sweep = read_yaml(folder / "sweep.yaml")
-    trials = [_read_trial(path) for path in sorted((folder / "trials").glob("[0-9]*")) if path.name.isdigit()]
-    floor = _mapping(folder / "floor.json") if (folder / "floor.json").is_file() else {}
-    question, rungs = str(sweep.get("question", "")).strip(), read_rungs(sweep.get("rungs"))
-    run = Run(folder, question, _objectives(sweep, folder), _numbers(floor), trials, rungs)
-    if not run.front:
-        reasons = "".join(f"; trial {trial.number} {trial.state}: {trial.reason}" for trial in run.rest if trial.reason)
-        raise InputError(
-            f"nothing to report in {folder}: no trial has a score yet ({run.tally()}{reasons}). "
-            "`unetsep sweep` with the same folder goes on where it stopped."
-        )
-    return run
-
-
-def _objectives(sweep: dict[str, Any], folder: Path) -> dict[str, bool]:
-    given = sweep.get("objectives")
-    if not isinstance(given, dict) or not given or not set(map(str, given.values())) <= {"maximize", "minimize"}:
-        raise InputError(
-            f"{folder / 'sweep.yaml'} names no objectives: `objectives` is {given!r}, but must map each measure to "
-            "maximize or minimize, such as {val/usdr: maximize, cost/gmacs_per_second: minimize}"
-        )
-    return {str(key): direction == "maximize" for key, direction in given.items()}
-
-
-def _read_trial(folder: Path) -> Trial:
-    number = int(folder.name)
-    if not (folder / "result.json").is_file():
-        epochs = [
-            epoch for line in json_lines(folder / "metrics.jsonl") if math.isfinite(epoch := _number(line.get("epoch")))
-        ]
-        reason = f"logged up to epoch {max(epochs):.0f}" if epochs else "nothing logged yet"
-        return Trial(number, folder, "unfinished", reason)
-    try:
-        result = _mapping(folder / "result.json")
-    except InputError as error:
-        return Trial(number, folder, "failed", str(error))
-    epoch = _number(result.get("epoch"))
-    return Trial(
-        number=number,
-        folder=folder,
-        state=str(result.get("state", "failed")),
-        reason=str(result.get("reason") or ""),
-        scores=_numbers(result.get("scores")),
-        cost=_numbers(result.get("cost")),
-        params=dict(result.get("params") or {}),
-        seconds=_number(result.get("seconds")),
-        epoch=int(epoch) if math.isfinite(epoch) else None,
-        spread=_numbers(result.get("spread")),
-        rungs=tuple(_numbers(rung) for rung in result.get("rungs") or ()),
-    )
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds {type(content).__name__}, but must hold a mapping of names to values")
-    return content
-
-
 def json_lines(path: Path) -> list[dict[str, Any]]:
     """The rows of a log that may be growing: a half-written last line is left out."""
     rows = []
@@ -245,9 +184,6 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """A number out of a file; NaN for whatever is none."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-
-
-def _numbers(values: Any) -> dict[str, float]:
-    return {str(key): _number(value) for key, value in (values or {}).items()}

@@ -13,7 +13,7 @@ from rich.table import Table
 from unetsep.audio.files import replacing
 from unetsep.report.answer import answer
 from unetsep.report.measures import Measure, measure
-from unetsep.report.run import Run, Trial, read_run
+from unetsep.report.run import Run, Trial
 from unetsep.sweep.wording import short_names, show_choice
 
 ROWS = 20
@@ -72,21 +72,17 @@ def choices(run: Run, trial: Trial) -> list[tuple[str, str]]:
     return [(names[key], show_choice(value)) for key, value in trial.params.items()]
 
 
-def print_leaderboard(run: Path, console: Console | None = None) -> None:
+def print_leaderboard(sweep: Run, console: Console | None = None) -> None:
     """Prints a sweep's answer and its best trials, the front marked with a dot.
 
     Args:
-        run: The sweep's folder.
+        sweep: One sweep or several.
         console: Where to print; the terminal if not given.
-
-    Raises:
-        InputError: If the folder is no sweep's, or no trial has a score yet.
     """
-    sweep = read_run(run)
     console = console or Console()
-    columns, front = leaderboard_columns(sweep), {trial.number for trial in sweep.front}
-    shown = [trial for rank, trial in enumerate(sweep.ranked) if rank < ROWS or trial.number in front]
-    settings = {trial.number: ", ".join(map(" ".join, choices(sweep, trial))) for trial in shown}
+    columns, front = leaderboard_columns(sweep), sweep.front_keys
+    shown = [trial for rank, trial in enumerate(sweep.ranked) if rank < ROWS or trial.key in front]
+    settings = {trial.key: ", ".join(map(" ".join, choices(sweep, trial))) for trial in shown}
     wide = console.width >= WIDE
     table = Table(title=f"{sweep.name}: {sweep.tally()}", title_justify="left", box=None, header_style="dim")
     table.pad_edge, table.collapse_padding = False, not wide
@@ -98,17 +94,17 @@ def print_leaderboard(run: Path, console: Console | None = None) -> None:
     if wide:
         table.add_column("choices", overflow="fold")
     for trial in shown:
-        mark, style = ("●", "bold") if trial.number in front else ("", "")
-        cells = [mark, str(trial.number), *(column.show(trial) for column in columns)]
-        table.add_row(*cells, *([_plain(settings[trial.number])] if wide else []), style=style)
+        mark, style = ("●", "bold") if trial.key in front else ("", "")
+        cells = [mark, trial.key, *(column.show(trial) for column in columns)]
+        table.add_row(*cells, *([_plain(settings[trial.key])] if wide else []), style=style)
     console.print(table)
     if not wide:
-        for number in sorted(front):
-            console.print(_plain(f"trial {number}: {settings[number]}"), highlight=False)
+        for trial in sweep.front:
+            console.print(_plain(f"trial {trial.key}: {settings[trial.key]}"), highlight=False)
     if len(shown) < len(sweep.ranked):
         console.print(f"and {len(sweep.ranked) - len(shown)} more in trials.csv", style="dim", highlight=False)
     for trial in sweep.rest:
-        reason = f"trial {trial.number} {trial.state}: {trial.reason or 'no reason given'}"
+        reason = f"trial {trial.key} {trial.state}: {trial.reason or 'no reason given'}"
         console.print(_plain(reason), style="dim", highlight=False)
     if sweep.question:
         console.print(_plain(sweep.question), style="italic", highlight=False)
@@ -126,7 +122,7 @@ def write_csv(run: Run, trials: Sequence[Trial], path: Path) -> None:
 
     Scores stand under their own keys in dB, costs under `cost/<name>`, settings under their dotted config keys.
     """
-    front = {trial.number for trial in run.front}
+    front = run.front_keys
 
     def keys(of: Callable[[Trial], dict[str, Any]]) -> list[str]:
         return list(dict.fromkeys(key for trial in run.trials for key in of(trial)))
@@ -147,7 +143,7 @@ def write_csv(run: Run, trials: Sequence[Trial], path: Path) -> None:
             numbers += [trial.spread.get(key, math.nan) for key in spreads]
             numbers += [run.trained(trial)] if run.rungs else []
             numbers += [trial.cost.get(name, math.nan) for name in costs] + [trial.seconds]
-            row = [trial.number, trial.state, int(trial.number in front), *map(_cell, numbers)]
+            row = [trial.key, trial.state, int(trial.key in front), *map(_cell, numbers)]
             row += ["" if trial.epoch is None else trial.epoch]
             writer.writerow([*row, *(trial.params.get(key, "") for key in settings), trial.reason])
 
