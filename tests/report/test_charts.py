@@ -8,8 +8,9 @@ import pytest
 import vl_convert
 
 from unetsep.report.charts import ON_PAGE, ON_PAPER, costs_of, rows, score_against, spec_of, words
+from unetsep.report.effects import parallel, score_by, skip_chart
 from unetsep.report.reading import read_run
-from unetsep.report.settings import fields, importances, parallel, score_by, settings_of, skip_chart
+from unetsep.report.settings import fields, importances, settings_of
 
 from .sweep_folder import DEPTH, write_sweep, write_trial
 

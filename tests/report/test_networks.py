@@ -43,8 +43,10 @@ def test_networks_stand_over_their_depths(seeded):
 
 
 def test_the_answer_gives_the_spread_over_seeds_by_the_networks_names(seeded):
-    sentence = "Mean and standard deviation over 3 seeds: tfc_tdf of depth 3 5.50 ± 0.50 dB; deep_unet of depth 6 4.20 ± 0.20 dB."
-    assert answer(read_run(seeded))[-1] == sentence
+    assert answer(read_run(seeded))[-1] == (
+        "Mean and standard deviation over 3 seeds: "
+        "tfc_tdf of depth 3 5.50 ± 0.50 dB; deep_unet of depth 6 4.20 ± 0.20 dB."
+    )
     page = write_report(read_run(seeded)).read_text(encoding="utf-8")
     assert "The networks over depth" in page
     assert "5.50 ± 0.50" in page

@@ -125,7 +125,7 @@ def test_one_sweep_alone_keeps_plain_numbers(sweep):
 
 
 def judged_on(trial, *tracks):
-    (trial / "tracks.jsonl").write_text(json.dumps({"stage": "val", "tracks": dict.fromkeys(tracks, {})}) + "\n")
+    (trial / "tracks.jsonl").write_text(json.dumps({"stage": "val", "tracks": {track: {} for track in tracks}}) + "\n")
 
 
 @pytest.mark.parametrize(

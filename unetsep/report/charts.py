@@ -92,7 +92,9 @@ def score_against(run: Run, cost: str, colours: Mapping[str, str]) -> alt.LayerC
     prices = [trial.value(key) for trial in there]
     x = alt.X(f"{cost}:Q", title=measure(key).heading, scale=scale_of(prices), axis=axis)
     y = alt.Y(
-        "score:Q", title=score.heading, scale=alt.Scale(domain=[min(values) - room, max(values) + room], zero=False)
+        "score:Q",
+        title=score.heading,
+        scale=alt.Scale(domain=[min(values) - room, max(values) + room], zero=False, nice=False),
     )
     base = alt.Chart(alt.NamedData("trials")).transform_filter(f"isValid(datum.score) && isValid(datum['{cost}'])")
     layers: list[alt.Chart] = []
@@ -124,11 +126,18 @@ def score_against(run: Run, cost: str, colours: Mapping[str, str]) -> alt.LayerC
         align="right", dx=-9, dy=-7, color=colours["ink"], fontWeight="bold", fontSize=12, aria=False
     )
     layers.append(labels.encode(x=x, y=y, text="key:N"))
-    for index, (name, value) in enumerate(beyond):
-        above = value > max(values)
+    for name, value in beyond:  # at most the oracle above and the mixture below: the floor is always shown
+        above = value > max(values)  # where dear trials score high and cheap ones low, those corners are empty
         text = alt.Chart(alt.InlineData([{"text": f"{name} {score.show(value)} {'↑' if above else '↓'}"}]))
-        text = text.mark_text(align="right", color=colours["floor"], aria=False, dy=(12 if above else -8) + 15 * index)
-        layers.append(text.encode(x=alt.value("width"), y=alt.value(0 if above else "height"), text="text:N"))
+        mark = text.mark_text(
+            align="left" if above else "right",
+            dx=6 if above else 0,
+            dy=8 if above else -8,
+            color=colours["floor"],
+            aria=False,
+        )
+        place = {"x": alt.value(0 if above else "width"), "y": alt.value(0 if above else "height")}
+        layers.append(mark.encode(text="text:N", **place))
     described = f"{score.heading} against {measure(key).heading} of {len(there)} trials"
     return alt.layer(*layers).add_params(_selected()).properties(width="container", height=340, description=described)
 
@@ -150,7 +159,7 @@ def learning(run: Run, colours: Mapping[str, str]) -> alt.LayerChart | None:
     unit = run.rungs.unit if run.rungs else "epochs"
     scale = alt.Scale(type="log", nice=False) if amounts and amounts[-1] / amounts[0] >= WIDE else alt.Scale(nice=False)
     ticks = {"values": [float(amount) for amount in amounts]} if amounts else {"tickMinStep": 1}
-    x = alt.X("epochs:Q", title=f"{unit} of training", scale=scale, axis=alt.Axis(format="~r", **ticks))
+    x = alt.X("epochs:Q", title=f"{unit} of training", scale=scale, axis=alt.Axis(format="~g", **ticks))
     y = alt.Y("score:Q", title=measure(run.score).heading, scale=alt.Scale(zero=False))
     grey = alt.Chart(alt.InlineData(climbs))
     layers = [

@@ -1,13 +1,12 @@
 """Networks compared: each network's score at each depth, over the seeds it was trained with."""
 
+import json
 import math
 import statistics
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 from unetsep.report.measures import measure
 from unetsep.report.run import Run, Trial
-from unetsep.sweep.document import label
 from unetsep.sweep.wording import show_choice
 
 SEED = "seed_everything"
@@ -32,11 +31,11 @@ class Cell:
 
 def over_seeds(run: Run) -> list[Cell]:
     """The configs of a sweep, each over all seeds it was suggested with, best first."""
-    groups: dict[Hashable, list[Trial]] = {}
+    groups: dict[tuple[str, str], list[Trial]] = {}
     for trial in run.ranked:
         if math.isfinite(trial.value(run.score)):
-            same = label({key: value for key, value in trial.params.items() if key != SEED})
-            groups.setdefault((trial.sweep, same), []).append(trial)
+            same = {key: value for key, value in trial.params.items() if key != SEED}
+            groups.setdefault((trial.sweep, json.dumps(same, sort_keys=True, default=str)), []).append(trial)
     cells = []
     for trials in groups.values():
         scores = [trial.value(run.score) for trial in trials]

@@ -19,7 +19,7 @@ import unetsep
 from unetsep.audio.files import InputError, replacing
 from unetsep.audio.pictures import source_colours
 from unetsep.evaluation.comparison import show
-from unetsep.report import charts, settings
+from unetsep.report import charts, effects, settings
 from unetsep.report.answer import answer
 from unetsep.report.compare import differences_to_best, gains, scored_measure
 from unetsep.report.details import details
@@ -135,10 +135,10 @@ def _charts(
     """The specifications of all charts by name; those that a sweep has nothing for are left out."""
     page = charts.ON_PAGE
     drawn: dict[str, Any] = {f"front-{cost}": charts.score_against(run, cost, page) for cost in costs}
-    drawn |= {f"by-{each.field}": settings.score_by(run, each, page) for each in varied if each.level is None}
-    drawn["skips"] = settings.skip_chart(run, varied, page)
-    drawn["importance"] = settings.importance_chart(shares, varied, page) if shares else None
-    drawn["parallel"] = settings.parallel(run, varied, shares, page)
+    drawn |= {f"by-{each.field}": effects.score_by(run, each, page) for each in varied if each.level is None}
+    drawn["skips"] = effects.skip_chart(run, varied, page)
+    drawn["importance"] = effects.importance_chart(shares, varied, page) if shares else None
+    drawn["parallel"] = effects.parallel(run, varied, shares, page)
     drawn["learning"] = charts.learning(run, page)
     return {name: charts.spec_of(chart, page) for name, chart in drawn.items() if chart is not None}
 
@@ -146,7 +146,7 @@ def _charts(
 @cache
 def _vega() -> Markup:
     """The text of Vega, Vega-Lite and vega-embed, which defines `vegaEmbed`; made in a second."""
-    return Markup(vl_convert.javascript_bundle().replace("</script", "<\\/script"))
+    return Markup(vl_convert.javascript_bundle(None).replace("</script", "<\\/script"))
 
 
 def _as_json(data: Any) -> Markup:

@@ -11,6 +11,7 @@ from typing import Any
 from unetsep.sweep.faith import faithfulness
 from unetsep.sweep.front import pareto_front
 from unetsep.sweep.rungs import Rungs
+from unetsep.sweep.wording import short_names
 
 MEASURED = ("complete", "stopped", "paused")  # the states of trials whose scores are those of their checkpoints
 
@@ -147,7 +148,12 @@ class Run:
             return math.nan
         return float(self.rungs.amounts[min(len(trial.rungs), len(self.rungs.amounts)) - 1])
 
-    @property
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The settings' short names, clear within the sweep, by their dotted config keys."""
+        return short_names(list(dict.fromkeys(key for trial in self.trials for key in trial.params)))
+
+    @cached_property
     def stems(self) -> list[str]:
         """The stems whose own scores were measured, as the objective's key names them."""
         prefix = self.score + "/"

@@ -14,7 +14,7 @@ from unetsep.audio.files import replacing
 from unetsep.report.answer import answer
 from unetsep.report.measures import Measure, measure
 from unetsep.report.run import Run, Trial
-from unetsep.sweep.wording import short_names, show_choice
+from unetsep.sweep.wording import show_choice
 
 ROWS = 20
 """The terminal shows this many trials at most, and all of the front; the page and the CSV file show every one."""
@@ -68,8 +68,7 @@ def _spread_of(key: str) -> Callable[[Trial], float]:
 
 def choices(run: Run, trial: Trial) -> list[tuple[str, str]]:
     """The trial's suggested settings, each under the shortest name that is clear within the sweep."""
-    names = short_names(list(dict.fromkeys(key for other in run.trials for key in other.params)))
-    return [(names[key], show_choice(value)) for key, value in trial.params.items()]
+    return [(run.names[key], show_choice(value)) for key, value in trial.params.items()]
 
 
 def print_leaderboard(sweep: Run, console: Console | None = None) -> None:
