@@ -5,6 +5,10 @@ from typing import Any, TypeAlias
 import pytest
 from playwright.sync_api import Browser, Page
 
+from unetsep.report.page import write_report
+from unetsep.report.reading import read_runs
+
+from ..whole_sweeps import write_large_sweep, write_sounds
 from .chromium import chromium, complaints_of, new_page, open_file, program
 
 Visit: TypeAlias = Callable[..., Page]
@@ -36,3 +40,19 @@ def visit(browser: Browser) -> Iterator[Visit]:
     for page in opened:
         page.context.close()
     assert [each for each in complaints if each] == []
+
+
+@pytest.fixture(scope="session")
+def sweep_of_forty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep with rungs, seeds and trials without scores; the front and the best have sounds of two tracks."""
+    folder = write_large_sweep(tmp_path_factory.mktemp("sweep") / "shallow", 40)
+    run = read_runs([folder])
+    for place, trial in enumerate([*run.front, *run.ranked[:8]]):
+        write_sounds(trial.folder, ("first song", "second song"), noise=0.05 * (1 + place))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page_of_forty(sweep_of_forty: Path) -> Path:
+    """Its page, in its folder."""
+    return write_report(read_runs([sweep_of_forty]))
