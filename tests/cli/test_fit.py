@@ -15,6 +15,7 @@ from torch import Tensor
 from unetsep.audio.files import InputError
 from unetsep.cli import UnetsepCLI
 from unetsep.deploy import load_separator
+from unetsep.model.outline import read_outline
 from unetsep.training.module import NonFiniteLossError, SeparationModule
 
 
@@ -85,6 +86,13 @@ def test_one_seed_gives_one_result_and_another_seed_another(config, tmp_path):
     assert_same(weights(tmp_path / "a"), weights(tmp_path / "b"))
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
     assert numbers(tmp_path / "a")[1]["train/loss"] != numbers(tmp_path / "c")[1]["train/loss"]
+
+
+def test_a_run_holds_its_network_in_outline(config, tmp_path):
+    fit(config)
+    rows = read_outline(tmp_path / "run")
+    assert rows is not None
+    assert [row["channels"] for row in rows] == [1, 4, 8]
 
 
 def test_the_saved_config_is_complete_and_repeats_the_run(config, tmp_path):

@@ -21,6 +21,8 @@ from unetsep.cli.terminal import interruptible, is_first, quiet, quieten
 from unetsep.cli.trainer import MachineTrainer, keep_freed_memory
 from unetsep.data import StemsDataModule
 from unetsep.metrics import cost_card
+from unetsep.model import UNet
+from unetsep.model.outline import outline, write_outline
 from unetsep.training.checkpoints import RunCheckpoint
 from unetsep.training.listening import Listening, StemsWriter
 from unetsep.training.module import SeededSteps, SeparationModule
@@ -178,6 +180,8 @@ class UnetsepCLI(LightningCLI):
         card = self.cost()
         if is_first():
             self._save_config()
+            if isinstance(net := self.model.separator.net, UNet):
+                write_outline(self.out, outline(net))
             self.record.forget_after(epoch)
         self.trainer.callbacks.insert(0, Facts(self.settings, card))  # type: ignore[attr-defined]
         callbacks = self.trainer.callbacks  # type: ignore[attr-defined]

@@ -113,8 +113,11 @@ class UNet(nn.Module):
             raise InputError(f"width is {width} and growth {growth}: use a width of 1 or more and a growth above 0")
         if not 1 <= subbands <= freqs:
             raise InputError(f"subbands is {subbands}: use 1 to {freqs}, the number of frequency bins")
+        self.in_channels = in_channels
+        self.freqs = freqs
         self.depth = depth
         self.subbands = subbands
+        self.entry = entry
         outermost = 1 if entry == "stride" else 0
         strides = by_level("stride_at", stride, stride_at, range(depth))
         ups = by_level("up_at", up, up_at, range(depth))
@@ -170,6 +173,13 @@ class UNet(nn.Module):
         if self.subbands == 1:
             return features
         return features.unflatten(1, (-1, self.subbands)).transpose(2, 3).flatten(2, 3)
+
+    def _repr_svg_(self) -> str:
+        """The network drawn as a U, which notebooks show."""
+        from unetsep.model.drawing import draw
+        from unetsep.model.outline import outline
+
+        return draw(outline(self))
 
     def receptive_field(self) -> Extent:
         """Bins and frames of the input that one output bin may depend on; infinite where it is a whole axis."""
