@@ -60,12 +60,15 @@ def test_a_sweep_leaves_all_that_its_folder_should_hold(question: Path, capsys: 
     assert "trial 0000 (1/2): " in said
     assert "0001 complete: val/usdr " in said
     assert said.rstrip().endswith("done: 2 trials trained, all in runs/question")
-    assert {"study.db", "sweep.yaml", "floor.json", "trials", "pareto"} <= {path.name for path in run.iterdir()}
+    assert "; the ideal ratio mask, which knows the stems: usdr" in said
+    kept = {"study.db", "sweep.yaml", "floor.json", "mixture.json", "oracle.json", "trials", "pareto"}
+    assert kept <= {path.name for path in run.iterdir()}
     for number in range(2):
         folder = run / "trials" / f"{number:04d}"
         result = json.loads((folder / "result.json").read_text())
         assert result["state"] == "complete"
         assert (folder / "checkpoints" / "best.ckpt").is_file()
+        assert len(json.loads((folder / "unet.json").read_text())) == result["cost"]["depth"] + 1
         held = yaml.safe_load((folder / "config.yaml").read_text())
         net = held["model"]["separator"]["init_args"]["net"]["init_args"]
         assert net["depth"] == result["params"][f"{NET}.depth"] == result["cost"]["depth"]

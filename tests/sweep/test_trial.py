@@ -9,7 +9,7 @@ import torch
 
 from unetsep.audio.files import InputError
 from unetsep.data import StemsDataModule
-from unetsep.metrics import apply_masks, fixed_masks, usdr
+from unetsep.metrics import apply_masks, fixed_masks, ideal_ratio_mask, usdr
 from unetsep.sweep.fold import find, put
 from unetsep.sweep.judging import fingerprint_of
 from unetsep.sweep.trial import CommandLine
@@ -105,8 +105,8 @@ def test_a_training_returns_the_scores_of_its_best_epoch_and_tells_how_far_it_is
 def test_the_floor_is_what_fixed_masks_reach_on_the_validation_tracks(
     command: CommandLine, config: Any, tmp_path: Path, music: Path
 ) -> None:
-    floor = command.write_floor(config, tmp_path / "floor.json")
-    assert json.loads((tmp_path / "floor.json").read_text()) == floor
+    command.write_bounds(config, tmp_path)
+    floor = json.loads((tmp_path / "floor.json").read_text())
     data = StemsDataModule(music, sample_rate=8000, audio_channels=1, cache=tmp_path / "cache")
     masks = fixed_masks((track.chunk() for track in data.tracks("train")), 256, 64)
     scores = []
@@ -118,3 +118,28 @@ def test_the_floor_is_what_fixed_masks_reach_on_the_validation_tracks(
     assert floor["usdr/vocals"] == pytest.approx(float(means[0]))
     assert {"csdr", "csdr/bass"} <= set(floor)
     assert "loss" not in floor
+
+
+def test_the_bounds_are_the_mixture_and_the_ideal_mask_on_the_validation_tracks(
+    command: CommandLine, config: Any, tmp_path: Path, music: Path
+) -> None:
+    command.write_bounds(config, tmp_path)
+    tracks = [track.chunk() for track in StemsDataModule(music, sample_rate=8000, audio_channels=1).tracks("valid")]
+    for name, estimates in (
+        ("mixture.json", [stems.sum(0).expand_as(stems) for stems in tracks]),
+        ("oracle.json", [ideal_ratio_mask(stems, 256, 64) for stems in tracks]),
+    ):
+        bound = json.loads((tmp_path / name).read_text())
+        by_track = [usdr(stems, estimate) for stems, estimate in zip(tracks, estimates, strict=True)]
+        means = torch.stack(by_track).nanmean(0)
+        assert bound["usdr"] == pytest.approx(float(means.mean()))
+        assert bound["usdr/vocals"] == pytest.approx(float(means[0]))
+        assert "csdr/drums" in bound
+        assert "loss" not in bound
+
+
+def test_bounds_that_are_there_are_not_measured_again(command: CommandLine, config: Any, tmp_path: Path) -> None:
+    (tmp_path / "floor.json").write_text('{"usdr": 1.25}')
+    command.write_bounds(config, tmp_path)
+    assert (tmp_path / "floor.json").read_text() == '{"usdr": 1.25}'
+    assert {"mixture.json", "oracle.json"} <= {path.name for path in tmp_path.iterdir()}

@@ -1,7 +1,6 @@
 """`unetsep sweep`: a question in a YAML file, searched trial by trial in a run folder."""
 
 import argparse
-import math
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from unetsep.audio.files import InputError
+from unetsep.sweep.bounds import BOUNDS, bounds_in_words, has_bounds
 from unetsep.sweep.checks import check_sweep
 from unetsep.sweep.cluster import Cluster
 from unetsep.sweep.document import Config, read_yaml, write_yaml
@@ -85,10 +85,9 @@ def _go_on(sweep: Sweep, run: Path, watching: Watching, given: argparse.Namespac
             runner.make_data(sweep.root, sweep.synthetic)
         executor = opened.enter_context(_executor(sweep, run, runner.train, given.ray))
         write_yaml(run / "sweep.yaml", _without_secrets(sweep.document))
-        if not (run / "floor.json").is_file():
-            floor = runner.write_floor(first.config, run / "floor.json")
-            usdr = floor.get("usdr", math.nan)
-            watching.says(f"the floor, one fixed frequency mask per stem and no network: usdr {usdr:.2f} dB")
+        if not has_bounds(run):
+            runner.write_bounds(first.config, run)
+            watching.says(bounds_in_words(run))
         search = Search(sweep, run, study, watching)
         if search.begun:
             if not (root := Path(find(sweep.space.base, "data.root"))).is_dir():  # or every trial left would fail
@@ -173,6 +172,6 @@ def _claim(sweep: Sweep, run: Path) -> bool:
             f"{run} holds another sweep, which differs in {', '.join(different)}; give another --out, or remove {run}"
         )
     with sole_driver(run):
-        for name in ("study.db", "study.db-wal", "study.db-shm", ".study", "floor.json"):  # nothing was tried there yet
+        for name in ("study.db", "study.db-wal", "study.db-shm", ".study", *BOUNDS):  # nothing was tried there yet
             (run / name).unlink(missing_ok=True)
     return False

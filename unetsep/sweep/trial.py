@@ -20,7 +20,7 @@ from unetsep.data.synthetic import write_set
 from unetsep.metrics import cost_card
 from unetsep.sweep.completion import completed
 from unetsep.sweep.document import Config
-from unetsep.sweep.floor import fixed_mask_floor, write_floor
+from unetsep.sweep.floor import write_bounds
 from unetsep.sweep.fold import MISSING, find, layered
 from unetsep.sweep.log import logged
 from unetsep.sweep.parsing import ConfigParser
@@ -130,12 +130,10 @@ class CommandLine:
         """Makes the synthetic data set, unless it is there."""
         write_set(root, **synthetic)
 
-    def write_floor(self, config: Config, path: Path) -> dict[str, float]:
-        """Writes what fixed masks reach on the tracks, at the rate and with the STFT, of a config."""
+    def write_bounds(self, config: Config, folder: Path) -> None:
+        """Writes what the floors and the oracle reach on the tracks, at the rate and with the STFT, of a config."""
         parts = self._parts(config)
-        floor = fixed_mask_floor(parts.data, parts.model.separator.n_fft, parts.model.separator.hop)
-        write_floor(path, floor)
-        return floor
+        write_bounds(folder, parts.data, parts.model.separator.n_fft, parts.model.separator.hop)
 
     def _free(self) -> None:
         """Gives back the memory of a training: a trainer is full of cycles, which Python leaves for later."""
