@@ -15,6 +15,7 @@ import yaml
 
 from unetsep.audio.files import write_audio
 from unetsep.model import UNet
+from unetsep.model.outline import outline, write_outline
 
 from .suggestions import LR, NET, PUBLISHED, cost_of, network_of, published, suggestion
 
@@ -162,6 +163,8 @@ def _write_trial(
             result["spread"] = {key: spread for key in _scores(score) if "usdr" in key or "csdr" in key}
         if rungs:
             result["rungs"] = [_scores(curve[min(epochs, 3 ** (rung + 1)) - 1]) for rung in range(rungs)]
+        if net is not None:
+            write_outline(trial, outline(net))
         (trial / "config.yaml").write_text(yaml.safe_dump({"seed_everything": 0, "settings": dict(params)}))
     (trial / "result.json").write_text(json.dumps(result))
 
