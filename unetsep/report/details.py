@@ -6,11 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-
-try:  # until it is there
-    from unetsep.model.outline import draw, read_outline
-except ImportError:
-    draw, read_outline = (lambda outline: ""), (lambda folder: None)
+from unetsep.model.drawing import draw
+from unetsep.model.outline import read_outline
 from unetsep.report.measures import measure
 from unetsep.report.run import Run, Trial
 from unetsep.report.tables import Column, choices
