@@ -171,8 +171,8 @@ def learning(run: Run, colours: Mapping[str, str]) -> alt.LayerChart | None:
     layers += [
         chosen.mark_line(strokeWidth=2).encode(x=x, y=y, detail="key:N", color=colour, description="words:N"),
         chosen.transform_filter("datum.last")
-        .mark_text(align="left", dx=5, fontWeight="bold", aria=False)
-        .encode(x=x, y=y, text="key:N", color=colour),
+        .mark_text(align="left", dx=5, fontWeight="bold", color=colours["ink"], aria=False)
+        .encode(x=x, y=y, text="key:N"),
     ]
     described = f"{measure(run.score).heading} against {unit} of training" + (
         f"; {len(amounts)} rungs at {', '.join(map(amount_of, amounts))}" if amounts else ""

@@ -9,8 +9,7 @@ import altair as alt
 from unetsep.report.charts import SELECTED, scale_of
 from unetsep.report.measures import measure
 from unetsep.report.run import Run
-from unetsep.report.settings import Setting, is_number
-from unetsep.sweep.wording import show_choice
+from unetsep.report.settings import Setting, is_number, legible
 
 MOST_AXES = 10
 """Parallel coordinates show so many settings, the most important ones."""
@@ -103,7 +102,7 @@ def parallel(
         if not all(map(setting.has, run.ranked)):
             labels.append({"axis": setting.name, "place": _NONE, "text": "none"})
         for trial in run.ranked:
-            where = place[show_choice(setting.of(trial))] if setting.has(trial) else _NONE
+            where = place[legible(setting.of(trial))] if setting.has(trial) else _NONE
             lines.append({"key": trial.key, "axis": setting.name, "place": where})
     for key in (run.cost, run.score):
         if key is None:

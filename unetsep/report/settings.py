@@ -49,7 +49,7 @@ class Setting:
     def of(self, trial: Trial) -> Any:
         """Its value in a trial that has it: a number of a range, otherwise a choice as one reads it."""
         value = self._value(trial)
-        return value if self.is_range else show_choice(value)
+        return value if self.is_range else legible(value)
 
     def _value(self, trial: Trial) -> Any:
         return int(trial.value(self.key)) if self.key.startswith("cost/") else trial.params[self.key]
@@ -71,9 +71,10 @@ def settings_of(run: Run) -> list[Setting]:
         names = {"cost/depth": "depth", **names}
     settings = []
     for index, (key, name) in enumerate(names.items()):
+        name = legible(name)
         open_end = Setting(key, name, f"s{index}", (), ())
         found = [open_end._value(trial) for trial in run.ranked if open_end.has(trial)]
-        taken = {show_choice(value): value for value in found}
+        taken = {legible(value): value for value in found}
         if len(taken) < 2:
             continue
         numeric = all(is_number(value) for value in taken.values())
@@ -82,6 +83,11 @@ def settings_of(run: Run) -> list[Setting]:
         values = tuple(taken[text] for text in shown)
         settings.append(Setting(key, name, f"s{index}", values, shown, is_range=numeric and many))
     return settings
+
+
+def legible(value: Any) -> str:
+    """A setting's value or name as one reads it; line ends and the like, which Vega's expressions refuse, as �."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in show_choice(value))
 
 
 def fields(settings: Sequence[Setting], trial: Trial) -> dict[str, Any]:
