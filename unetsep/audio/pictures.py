@@ -1,6 +1,6 @@
 """Pictures of sound: log spectrograms, and maps of which source owns each time-frequency bin.
 
-Training, `unetsep data show` and the report draw with these two functions, so that a source has the same colour, and a
+Training, `unetsep data show` and the report draw with these functions, so that a source has the same colour, and a
 hertz the same height, wherever it is seen. They use matplotlib without pyplot: nothing global is touched, no display is
 needed, and worker threads may draw.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Integer
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -24,6 +25,7 @@ from unetsep.audio.files import InputError, replacing
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+Pixels = npt.NDArray[np.uint8]
 
 SOURCE_COLOURS = {"vocals": "#f2568b", "drums": "#f6b93b", "bass": "#4a90e2", "other": "#35c9a5"}
 """The fixed colours of MUSDB18's stems; they differ in brightness too, for colour-blind eyes and grey printers."""
@@ -32,6 +34,7 @@ _MORE_COLOURS = ("#a678f0", "#f4845f", "#9fd356", "#56cfe1", "#e0aaff", "#d4a373
 _BACKGROUND = "#101216"
 _KNEE_HZ = 200.0  # below it the frequency axis is about linear, above it about logarithmic
 _DPI = 110
+_PER_INCH = 0.75 * _DPI  # of a panel: its labels take the rest
 _LEFT, _BELOW, _GAP = 0.6, 0.5, 0.15  # inches for the labels of the axes, and between panels
 _BAR, _LEGEND = 0.85, 0.35  # inches for the colour bar at the right, and for the legend below
 _RANGE_DB, _FULL_DB = 80.0, 25.0  # black, and full colour in the maps, this far below the loudest bin
@@ -134,13 +137,9 @@ def draw_segmentation(
     figure, panels = _panels(1, len(owners), width, height, below=_LEGEND)
     grid = _Grid(shape, sample_rate, hop, start, width, height)
     loudest = grid.loudest_bins(level)  # the loudest of the bins that share a pixel speaks for it
-    below = level.max() - level.reshape(-1)[loudest]
-    brightness = np.clip((_RANGE_DB - below) / (_RANGE_DB - _FULL_DB), 0.0, 1.0)[..., None]
     colours = source_colours(sources)
-    palette = np.array([to_rgb(colours[source]) for source in sources])
     for panel, (title, owner) in zip(panels, owners.items(), strict=True):
-        dark = np.array(to_rgb(_BACKGROUND))
-        _show(panel, grid, dark + (palette[owner.reshape(-1)[loudest]] - dark) * brightness, title, "white")
+        _show(panel, grid, _owned(owner, level, loudest, sources), title, "white")
     figure.legend(
         handles=[Patch(color=colours[source], label=source) for source in sources],
         loc="lower center",
@@ -148,6 +147,63 @@ def draw_segmentation(
         frameon=False,
     )
     _save(figure, path)
+
+
+def spectrogram_pixels(
+    spectrum: Float[Tensor, "freq frame"],
+    sample_rate: int,
+    hop: int,
+    loudest: float,
+    rows: int = 144,
+    columns: int = 480,
+) -> Pixels:
+    """A log spectrogram without axes, as `draw_spectrograms` draws it, for pictures that share their axes.
+
+    Args:
+        spectrum: magnitudes (not squared) of a centred STFT.
+        sample_rate: of the sound, in hertz.
+        hop: samples between frames.
+        loudest: the magnitude that is white, as the mixture's largest.
+        rows: height of the picture, the highest frequency on top.
+        columns: its width; fewer where there are fewer frames.
+
+    Returns:
+        Bytes of shape (row, column, 3).
+    """
+    level = _decibels(_array(spectrum)) - 20 * math.log10(max(loudest, 1e-7))
+    grid = _Grid(level.shape, sample_rate, hop, 0.0, columns / _PER_INCH, rows / _PER_INCH)
+    shares = 1 + level.reshape(-1)[grid.loudest_bins(level)][::-1] / _RANGE_DB
+    return _bytes(colormaps["magma"](np.clip(shares, 0.0, 1.0))[..., :3])
+
+
+def segmentation_pixels(
+    owner: Integer[Tensor, "freq frame"],
+    energy: Float[Tensor, "freq frame"],
+    sources: Sequence[str],
+    sample_rate: int,
+    hop: int,
+    rows: int = 144,
+    columns: int = 480,
+) -> Pixels:
+    """Which source owns each bin without axes, as `draw_segmentation` draws it.
+
+    Args:
+        owner: indices into `sources`.
+        energy: the mixture's energy per bin, which dims the quiet ones.
+        sources: names in index order.
+        sample_rate: of the sound, in hertz.
+        hop: samples between frames.
+        rows: height of the picture, the highest frequency on top.
+        columns: its width; fewer where there are fewer frames.
+
+    Returns:
+        Bytes of shape (row, column, 3).
+    """
+    level = _decibels(np.sqrt(_array(energy)))
+    grid = _Grid(level.shape, sample_rate, hop, 0.0, columns / _PER_INCH, rows / _PER_INCH)
+    return _bytes(
+        _owned(np.asarray(owner.detach().cpu(), dtype=np.int64), level, grid.loudest_bins(level), sources)[::-1]
+    )
 
 
 class _Grid:
@@ -167,7 +223,7 @@ class _Grid:
     ) -> None:
         self.bins, self.frames = shape
         # Never more rows or columns than the paper has pixels (labels take the rest): drawing would drop some of them.
-        self.columns, rows = min(self.frames, int(0.75 * width * _DPI)), int(0.75 * height * _DPI)
+        self.columns, rows = min(self.frames, round(_PER_INCH * width)), round(_PER_INCH * height)
         self.top = math.log1p(sample_rate / 2 / _KNEE_HZ)
         self.times = (start, start + self.frames * hop / sample_rate)
         self.ticks_hz = [hertz for hertz in _TICKS_HZ if hertz <= sample_rate / 2]
@@ -194,6 +250,19 @@ def _loudest(level: Array, edges: Indices, axis: int) -> Indices:
     """The index of the maximum along an axis between each pair of neighbouring edges."""
     parts = [low + level.take(range(low, high), axis).argmax(axis) for low, high in pairwise(edges)]
     return np.stack(parts, axis)
+
+
+def _owned(owner: Indices, level: Array, bins: Indices, sources: Sequence[str]) -> Array:
+    """The colours (row, column, 3), from 0 to 1, of each pixel's owner, dimmed where the mixture is quiet."""
+    below = level.max() - level.reshape(-1)[bins]
+    brightness = np.clip((_RANGE_DB - below) / (_RANGE_DB - _FULL_DB), 0.0, 1.0)[..., None]
+    colours = source_colours(sources)
+    palette, dark = np.array([to_rgb(colours[source]) for source in sources]), np.array(to_rgb(_BACKGROUND))
+    return dark + (palette[owner.reshape(-1)[bins]] - dark) * brightness
+
+
+def _bytes(shares: Array) -> Pixels:
+    return (255 * shares + 0.5).astype(np.uint8)
 
 
 def _array(values: Tensor) -> Array:

@@ -1,96 +1,207 @@
-"""The sounds and pictures in a trial's folder, sorted by track and stem, and links to them.
+"""What the page plays and shows of each excerpt: sounds, spectrograms, segmentation maps, and the SDR over time."""
 
-A sound is named `<track>_mixture`, `<track>_<stem>_reference` or `<track>_<stem>_estimate`; a picture
-`<track>_<title>`.
-"""
-
+import json
+import math
 import os
-import re
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from unetsep.audio.files import replacing
+import torch
+from PIL import Image
+from rich.progress import track as progress
+from torch import Tensor
 
-SOUNDS = (".flac", ".wav", ".ogg", ".mp3")
-PICTURES = (".png", ".jpg", ".svg", ".webp")
+from unetsep.audio.files import InputError, audio_info, read_audio, replacing
+from unetsep.audio.pictures import Pixels, segmentation_pixels, source_colours, spectrogram_pixels
+from unetsep.audio.stft import stft
+from unetsep.metrics import dominant_source, frame_sdr
+from unetsep.metrics.scores import measuring_stft
+from unetsep.report.excerpts import Excerpt, excerpts
+from unetsep.report.run import Run, Trial
 
+WINDOW, HOP = 1.0, 0.25
+"""Seconds of a frame of the SDR over time, which is csdr's, and from frame to frame."""
 
-@dataclass
-class StemSounds:
-    """One stem of an excerpt: how it is and how the trial heard it."""
+QUALITY = 55
+"""Of WebP: ten kilobytes for a picture of six seconds, in which nothing is missing that one would look for."""
 
-    name: str
-    reference: Path | None = None
-    estimate: Path | None = None
-
-
-@dataclass
-class Excerpt:
-    """The same seconds of one track: its mixture, its stems, and pictures by title."""
-
-    track: str
-    mixture: Path | None = None
-    stems: dict[str, StemSounds] = field(default_factory=dict)
-    pictures: dict[str, Path] = field(default_factory=dict)
+NUMBERS = "sdr.json"
+"""Written last beside a trial's pictures: as long as it is newer than the sounds, nothing is drawn again."""
 
 
-def excerpts(trial: Path, stems: Sequence[str]) -> list[Excerpt]:
-    """What a trial's folder holds in `audio/` and `pictures/`, by track in order of name.
+def listening(run: Run, trials: Sequence[Trial], page: Path, *, copy: bool) -> dict[str, Any] | None:
+    """Everything that can be heard of the trials, by track, as plain data; None where there is nothing.
+
+    Pictures are drawn into `media/` beside the page, and again only where a sound is newer. A track's mixture and
+    references are those of the first trial that has them. What cannot be read, as of a training that was killed while
+    it wrote, is left out.
 
     Args:
-        trial: The trial's folder.
-        stems: Names of the stems, in the order to show them; others follow in order of name.
+        run: The sweep, for the names of its stems.
+        trials: Those to be heard.
+        page: The folder of the page; all addresses are relative to it.
+        copy: Copy the sounds into `media/` as well, for a report that is taken elsewhere.
     """
-    found: dict[str, Excerpt] = {}
-    known = "|".join(re.escape(stem) for stem in stems)
-    pattern = re.compile(
-        rf"(?P<track>.+)_(?:mixture|(?P<stem>{known + '|' if known else ''}[^_]+)_(?P<kind>reference|estimate))"
+    heard = {
+        (trial.key, each.track): each
+        for trial in trials
+        for each in excerpts(trial.folder, run.stems)
+        if any(stem.estimate for stem in each.stems.values())
+    }
+    stems = list(dict.fromkeys([*run.stems, *(stem for each in heard.values() for stem in each.stems)]))
+    drawn: dict[tuple[str, str], dict[str, Any]] = {}
+    for (key, name), excerpt in _shown(heard.items()):
+        with suppress(InputError):
+            drawn[key, name] = _trial(excerpt, stems, page, page / "media" / name / key, copy=copy)
+    tracks = []
+    for name in sorted({name for _, name in drawn}):
+        of_track = {key: heard[key, track] for key, track in drawn if track == name}
+        told = {key: drawn[key, name] for key in of_track}
+        tracks.append(_track(name, of_track, stems, page, copy=copy) | {"trials": told})
+    colours = source_colours(stems)
+    return (
+        {"stems": [{"name": stem, "colour": colours[stem]} for stem in stems], "excerpts": tracks} if tracks else None
     )
-    for path in _files(trial / "audio", SOUNDS):
-        match = pattern.fullmatch(path.stem)
-        if match is None:
-            continue
-        excerpt = found.setdefault(match["track"], Excerpt(match["track"]))
-        if match["stem"] is None:
-            excerpt.mixture = path
-        else:
-            setattr(excerpt.stems.setdefault(match["stem"], StemSounds(match["stem"])), match["kind"], path)
-    for path in _files(trial / "pictures", PICTURES):
-        track = max((name for name in found if path.stem.startswith(name + "_")), key=len, default="")
-        title = path.stem.removeprefix(track + "_").replace("_", " ")
-        found.setdefault(track, Excerpt(track)).pictures[title] = path
-    place = {stem: index for index, stem in enumerate(stems)}
-    for excerpt in found.values():
-        excerpt.stems = dict(sorted(excerpt.stems.items(), key=lambda item: (place.get(item[0], len(place)), item[0])))
-    return [found[track] for track in sorted(found, key=lambda name: (name == "", name))]
 
 
-def linker(page: Path, run: Path, *, copy: bool) -> Callable[[Path], str]:
-    """A function from a file in the run's folder to its address on the page.
+def _shown(excerpts_of: Iterable[Any]) -> Iterable[Any]:
+    """With a progress bar, where there are so many that one has to wait."""
+    known = list(excerpts_of)
+    return progress(known, "sounds and pictures", transient=True) if len(known) > 20 else known
 
-    Args:
-        page: The folder of the page.
-        run: The sweep's folder.
-        copy: Copy the files beside the page, for a report that is taken elsewhere; otherwise they stay where they are.
+
+def _track(name: str, heard: dict[str, Excerpt], stems: Sequence[str], page: Path, *, copy: bool) -> dict[str, Any]:
+    """What a track's trials have in common: the mixture, the references, and the true segmentation."""
+    folder = page / "media" / name
+    best = max(heard.values(), key=lambda each: (each.mixture is not None, _references(each)))
+    sounds = {f"reference {stem}": each.reference for stem, each in best.stems.items() if each.reference}
+    sounds |= {"mixture": best.mixture} if best.mixture else {}
+    first = next(iter(sounds.values()), None) or next(each.estimate for each in best.stems.values() if each.estimate)
+    info = audio_info(first)
+    if not all(_current(folder / f"{key}.webp", [file]) for key, file in sounds.items()):
+        waves = {key: _wave(file) for key, file in sounds.items()}
+        _draw(folder, waves, info.rate, stems, "reference ", waves.get("mixture"))
+    files = {
+        key: {
+            "sound": _sound(file, folder / key, page, copy=copy),
+            "spectrogram": _address(folder / f"{key}.webp", page),
+        }
+        for key, file in sounds.items()
+    }
+    owned = folder / "segmentation.webp"
+    return {
+        "track": name,
+        "seconds": info.samples / info.rate,
+        "mixture": files.get("mixture"),
+        "references": {stem: files[f"reference {stem}"] for stem in stems if f"reference {stem}" in files},
+        "segmentation": _address(owned, page) if owned.is_file() else "",
+    }
+
+
+def _trial(excerpt: Excerpt, stems: Sequence[str], page: Path, folder: Path, *, copy: bool) -> dict[str, Any]:
+    """How one trial heard a track.
+
+    Raises:
+        InputError: If one of its sounds cannot be read.
     """
+    files = {stem: each.estimate for stem, each in excerpt.stems.items() if each.estimate}
+    references = {stem: each.reference for stem, each in excerpt.stems.items() if each.reference}
+    own = [*files.values(), *references.values(), *([excerpt.mixture] if excerpt.mixture else [])]
+    if not _current(folder / NUMBERS, own):
+        waves = {stem: _wave(file) for stem, file in files.items()}
+        sample_rate = audio_info(own[0]).rate
+        mixture = _wave(excerpt.mixture) if excerpt.mixture else None
+        _draw(folder, waves, sample_rate, stems, "", mixture)
+        scored = {stem: (_wave(references[stem]), wave) for stem, wave in waves.items() if stem in references}
+        with replacing(folder / NUMBERS) as unfinished:
+            unfinished.write_text(json.dumps(_sdr(scored, sample_rate)), encoding="utf-8")
+    sdr = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+    owned = folder / "segmentation.webp"
+    return {
+        "segmentation": _address(owned, page) if owned.is_file() else "",
+        "stems": {
+            stem: {
+                "sound": _sound(file, folder / stem, page, copy=copy),
+                "spectrogram": _address(folder / f"{stem}.webp", page),
+                "sdr": sdr.get(stem, []),
+            }
+            for stem, file in files.items()
+        },
+    }
 
-    def link(file: Path) -> str:
-        if copy:
-            target = page / "media" / file.relative_to(run)
-            with replacing(target) as unfinished:
-                shutil.copyfile(file, unfinished)
-        else:
-            target = file
-        relative = Path(os.path.relpath(target.resolve(), page.resolve()))
-        return quote(relative.as_posix())
 
-    return link
+def _draw(
+    folder: Path, waves: dict[str, Tensor], sample_rate: int, stems: Sequence[str], prefix: str, mixture: Tensor | None
+) -> None:
+    """Draws every sound's spectrogram on the mixture's scale, and who owns which bin where all stems are there."""
+    n_fft, hop = measuring_stft(sample_rate)
+    spectra = {key: stft(wave, n_fft, hop).abs() for key, wave in waves.items()}
+    whole = stft(mixture, n_fft, hop).abs() if mixture is not None else None
+    levels = {key: spectrum.square().sum(0).sqrt() for key, spectrum in spectra.items()}
+    scale = list(levels.values()) if whole is None else [whole.square().sum(0).sqrt()]
+    loudest = max(float(level.max()) for level in scale)
+    for key, level in levels.items():
+        _write(folder / f"{key}.webp", spectrogram_pixels(level, sample_rate, hop, loudest))
+    ordered = [spectra.get(prefix + stem) for stem in stems]
+    if whole is not None and len(ordered) > 1 and all(each is not None for each in ordered):
+        frames = min(each.shape[-1] for each in [whole, *ordered])  # type: ignore[union-attr]
+        owner = dominant_source(torch.stack([each[..., :frames] for each in ordered if each is not None]))
+        energy = whole[..., :frames].square().sum(0)
+        _write(folder / "segmentation.webp", segmentation_pixels(owner, energy, stems, sample_rate, hop))
 
 
-def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """The folder's files of a kind; hidden ones are still being written."""
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [file for file in files if file.suffix.lower() in suffixes and not file.name.startswith(".")]
+def _sdr(pairs: dict[str, tuple[Tensor, Tensor]], sample_rate: int) -> dict[str, list[list[float | None]]]:
+    """The SDR over time by stem: pairs of the middle of a frame in seconds, and decibels or None.
+
+    A stem's silences are its own: unlike for csdr, they drop no frame of the others.
+    """
+    told = {}
+    for stem, (reference, estimate) in pairs.items():
+        length = min(reference.shape[-1], estimate.shape[-1])
+        window, hop = round(WINDOW * sample_rate), round(HOP * sample_rate)
+        frames = frame_sdr(reference[None, :, :length], estimate[None, :, :length], window, hop)[0].tolist()
+        told[stem] = [
+            [
+                round((number * hop + min(window, length) / 2) / sample_rate, 3),
+                round(dB, 2) if math.isfinite(dB) else None,
+            ]
+            for number, dB in enumerate(frames)
+        ]
+    return told
+
+
+def _wave(file: Path) -> Tensor:
+    return torch.from_numpy(read_audio(file)[0])
+
+
+def _references(excerpt: Excerpt) -> int:
+    return sum(each.reference is not None for each in excerpt.stems.values())
+
+
+def _current(made: Path, sources: Iterable[Path]) -> bool:
+    """Whether a file is newer than all that it was made of."""
+    return made.is_file() and all(made.stat().st_mtime_ns > source.stat().st_mtime_ns for source in sources)
+
+
+def _sound(file: Path, place: Path, page: Path, *, copy: bool) -> str:
+    """The address of a sound, which is copied to a place in `media/` first where it is to be taken along."""
+    if not copy:
+        return _address(file, page)
+    target = place.with_name(place.name + file.suffix)
+    if not _current(target, [file]):
+        with replacing(target) as unfinished:
+            shutil.copyfile(file, unfinished)
+    return _address(target, page)
+
+
+def _address(file: Path, page: Path) -> str:
+    return quote(Path(os.path.relpath(file.resolve(), page.resolve())).as_posix())
+
+
+def _write(path: Path, pixels: Pixels) -> None:
+    with replacing(path) as unfinished:
+        Image.fromarray(pixels).save(unfinished, "WEBP", quality=QUALITY)
