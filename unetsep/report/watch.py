@@ -136,7 +136,11 @@ class _Watching:
         self.page: Path | None = None
         self.at = ""  # the time of the page
         self.console = forgiving(Console())
-        self.live = Live(console=self.console, transient=True, auto_refresh=False) if self.console.is_terminal else None
+        self.live = (
+            Live(Text("looking"), console=self.console, transient=True, auto_refresh=False)
+            if self.console.is_terminal
+            else None
+        )
 
     def until_the_end(self) -> None:
         """Looks, writes and waits."""
