@@ -18,7 +18,7 @@ from torch import Tensor
 from unetsep.audio.files import InputError, audio_info, read_audio, replacing
 from unetsep.audio.pictures import Pixels, segmentation_pixels, source_colours, spectrogram_pixels
 from unetsep.audio.stft import stft
-from unetsep.metrics import dominant_source, frame_sdr
+from unetsep.metrics import dominant_source
 from unetsep.metrics.scores import measuring_stft
 from unetsep.report.excerpts import Excerpt, excerpts
 from unetsep.report.run import Run, Trial
@@ -162,14 +162,14 @@ def _sdr(pairs: dict[str, tuple[Tensor, Tensor]], sample_rate: int) -> dict[str,
     told = {}
     for stem, (reference, estimate) in pairs.items():
         length = min(reference.shape[-1], estimate.shape[-1])
-        window, hop = round(WINDOW * sample_rate), round(HOP * sample_rate)
-        frames = frame_sdr(reference[None, :, :length], estimate[None, :, :length], window, hop)[0].tolist()
+        window, hop = min(round(WINDOW * sample_rate), length), round(HOP * sample_rate)
+        true, error = (
+            wave.double().square().sum(0).unfold(0, window, hop).sum(1)
+            for wave in (reference[:, :length], reference[:, :length] - estimate[:, :length])
+        )
         told[stem] = [
-            [
-                round((number * hop + min(window, length) / 2) / sample_rate, 3),
-                round(dB, 2) if math.isfinite(dB) else None,
-            ]
-            for number, dB in enumerate(frames)
+            [round((number * hop + window / 2) / sample_rate, 3), round(dB, 2) if math.isfinite(dB) else None]
+            for number, dB in enumerate((10 * torch.log10(true / error)).tolist())
         ]
     return told
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import vl_convert
-from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import unetsep
@@ -24,11 +24,7 @@ from unetsep.report.answer import answer
 from unetsep.report.compare import differences_to_best, gains, scored_measure
 from unetsep.report.details import details
 from unetsep.report.measures import measure
-
-try:  # until it is there
-    from unetsep.report.media import listening
-except ImportError:
-    listening = lambda *_, **__: None
+from unetsep.report.media import listening
 from unetsep.report.networks import networks_by_depth
 from unetsep.report.run import Run, Trial
 from unetsep.report.tables import Column, choices, leaderboard_columns, write_csv
@@ -92,12 +88,7 @@ def _page(
         "charts": _charts(run, costs, varied, shares),
     }
     environment = Environment(
-        loader=ChoiceLoader(
-            [
-                PackageLoader("unetsep", "report/templates"),
-                DictLoader({"listen.html": "", "listen.js": "", "listen.css": "", "live.js": ""}),
-            ]
-        ),
+        loader=PackageLoader("unetsep", "report/templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
