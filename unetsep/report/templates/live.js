@@ -22,7 +22,15 @@
   document.head.append(style);
   document.body.append(bar);
 
-  let [acted, over, timer, tried] = [-Infinity, false, 0, ""];
+  const kept = (() => {
+    try {
+      const text = sessionStorage.getItem(KEPT);
+      sessionStorage.removeItem(KEPT);
+      return JSON.parse(text);
+    } catch { return null; }  // private windows
+  })();
+  const tried = kept?.wanted;  // where a reload brought no newer page, another would not either
+  let [acted, over, timer] = [-Infinity, false, 0];
   for (const kind of ["pointerdown", "keydown", "wheel", "input", "touchmove"]) {
     addEventListener(kind, () => { acted = performance.now(); }, { capture: true, passive: true });
   }
@@ -70,7 +78,7 @@
     if (!known) bar.classList.add("offers");
     if (!known) words.textContent = "There are new results.";
     else if (!over) words.textContent = "Live: follows the sweep";
-    else if (bar.hidden) return;  // opened after the end: a page like any other
+    else if (bar.hidden && !kept) return;  // opened after the end: a page like any other
     else words.textContent = "The end: no newer results will come.";
     bar.hidden = false;
     if (over) setTimeout(() => bar.remove(), 15000);
@@ -86,14 +94,6 @@
   };
   addEventListener("visibilitychange", () => { if (!over) look(); });
 
-  const kept = (() => {
-    try {
-      const text = sessionStorage.getItem(KEPT);
-      sessionStorage.removeItem(KEPT);
-      return JSON.parse(text);
-    } catch { return null; }  // private windows
-  })();
-  tried = kept?.wanted ?? "";  // where a reload brought no newer page, another would not either
   if (kept) restore(kept);
   look();
 }
