@@ -19,9 +19,9 @@ def watched(sweep: Path) -> Path:
     return rewrite(sweep)
 
 
-def rewrite(sweep: Path, *, over: bool = False) -> Path:
+def rewrite(sweep: Path) -> Path:
     page = write_report(read_runs([sweep]), live=True)
-    tell(page, over=over)
+    tell(page, over=False)
     return page
 
 
@@ -37,7 +37,7 @@ def test_a_page_that_nobody_uses_gives_way_to_the_newer_one(visit, sweep: Path, 
     rewrite(sweep)
     look(page)
     page.locator('#trials tr[data-trial="8"]').wait_for()
-    assert page.locator(".answer").inner_text().startswith("So far, trial 8 is best")
+    assert page.locator(".answer").inner_text().startswith("So far, trial 8\u00a0is best")
     page.get_by_text("follows the sweep").wait_for()
 
 
@@ -66,7 +66,7 @@ def test_a_reader_at_work_is_offered_the_newer_page_and_keeps_what_was_chosen(
 def test_a_page_whose_sweep_has_ended_looks_no_further(visit, sweep: Path, watched: Path) -> None:
     page = drawn(visit(watched))
     page.get_by_text("follows the sweep").wait_for()
-    rewrite(sweep, over=True)
+    tell(watched, over=True)
     look(page)
     page.get_by_text("no newer results will come").wait_for()
     asked: list[str] = []
