@@ -143,7 +143,7 @@ if (page.data.listening) {
           x: { field: "at", type: "quantitative", title: "seconds", scale: { domain: [0, excerpt.seconds], nice: false } },
           y: { field: "dB", type: "quantitative", title: "SDR, dB", scale: { zero: false } },
           detail: { field: "key", type: "nominal" }, color: { field: "colour", type: "nominal", scale: null } } },
-        { data: { values: [{}] }, mark: { type: "rule", color: "var(--ink)", aria: false }, encoding: { x: { datum: { expr: "at" } } } },
+        { data: { values: [{}] }, mark: { type: "rule", color: "var(--ink)", aria: false }, encoding: { x: { datum: { expr: "at" }, type: "quantitative" } } },
       ],
     };
     const { view } = await vegaEmbed(host, spec, { renderer: "svg", actions: false, tooltip: false });
