@@ -18,8 +18,8 @@ from unetsep.sweep.picture import forgiving
 from unetsep.sweep.snapshot import Folder, Snapshot
 from unetsep.sweep.status import driven, sweep_in
 
-SHARE = 10
-"""Looking and writing take at most this part of the time, a tenth: the trainings need the processor more."""
+SHARE = 5
+"""Looking and writing take at most this part of one core's time, a fifth: the trainings need it more."""
 
 IDLE = 120.0
 """Seconds without a training after which a sweep of several drivers has ended: nothing is held between two trials."""
@@ -149,7 +149,7 @@ class _Watching:
         seen: list[Stamps] | None = None
         over = False
         while not over:
-            start = time.monotonic()
+            start = time.process_time()
             looks = [each.look() for each in self.watched]
             over = all(look.over for look in looks)
             counts = "; ".join(look.counts for look in looks)
@@ -164,7 +164,7 @@ class _Watching:
                     seen = stamps
                     self._written(page, counts)
             if not over:
-                self._wait(counts, max(self.every, (SHARE - 1) * (time.monotonic() - start)))
+                self._wait(counts, max(self.every, (SHARE - 1) * (time.process_time() - start)))
 
     def stop(self, why: str) -> None:
         """Leaves the terminal as it was, and the open page in the knowledge that nothing follows."""
