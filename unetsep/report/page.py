@@ -19,6 +19,8 @@ import unetsep
 from unetsep.audio.files import InputError, replacing
 from unetsep.audio.pictures import source_colours
 from unetsep.evaluation.comparison import show
+from unetsep.model.drawing import draw
+from unetsep.model.outline import read_outline
 from unetsep.report import charts, effects, settings
 from unetsep.report.answer import answer
 from unetsep.report.compare import differences_to_best, gains, scored_measure
@@ -40,7 +42,10 @@ GALLERY = 6
 
 
 def write_report(run: Run, out: Path | None = None, *, heard: int = HEARD, live: bool = False) -> Path:
-    """Writes `index.html`, `front.svg`, `trials.csv` and `pareto.csv` for a sweep, finished or still running.
+    """Writes the page of a sweep, finished or still running, and what one takes from it.
+
+    That is `index.html`, `trials.csv`, `pareto.csv`, `front.svg` (where there is a cost) and `best.svg` (the best
+    trial's U, where it is known), for slides and papers.
 
     The page shows numbers from the trials' own files only. It needs no network and no server.
 
@@ -70,6 +75,11 @@ def write_report(run: Run, out: Path | None = None, *, heard: int = HEARD, live:
         )
         drawn["datasets"]["trials"] = charts.rows(run)
         _write(folder / "front.svg", vl_convert.vegalite_to_svg({**drawn, "background": charts.ON_PAPER["paper"]}))
+    if outline := read_outline(run.front[0].folder):
+        _write(
+            folder / "best.svg",
+            draw(outline).replace("<svg ", f'<svg style="background: {charts.ON_PAPER["paper"]}" ', 1),
+        )
     _write(folder / "index.html", _page(run, folder, link, costs, heard, copy=out is not None, live=live))
     return folder / "index.html"
 

@@ -14,6 +14,7 @@ from unetsep.audio.files import replacing
 from unetsep.report.answer import answer
 from unetsep.report.measures import Measure, measure
 from unetsep.report.run import Run, Trial
+from unetsep.report.terminal import front_plot
 from unetsep.sweep.wording import show_choice
 
 ROWS = 20
@@ -72,7 +73,7 @@ def choices(run: Run, trial: Trial) -> list[tuple[str, str]]:
 
 
 def print_leaderboard(sweep: Run, console: Console | None = None) -> None:
-    """Prints a sweep's answer and its best trials, the front marked with a dot.
+    """Prints a sweep's best trials, the front marked with a dot, its front as a plot, and its answer.
 
     Args:
         sweep: One sweep or several.
@@ -105,6 +106,8 @@ def print_leaderboard(sweep: Run, console: Console | None = None) -> None:
     for trial in sweep.rest:
         reason = f"trial {trial.key} {trial.state}: {trial.reason or 'no reason given'}"
         console.print(_plain(reason), style="dim", highlight=False)
+    if plot := front_plot(sweep, console.width):
+        console.print(plot)
     if sweep.question:
         console.print(_plain(sweep.question), style="italic", highlight=False)
     for sentence in [*answer(sweep), *sweep.agreement]:

@@ -140,7 +140,7 @@ if (page.data.listening) {
       params: [{ name: "at", value: audio?.currentTime ?? 0 }],
       layer: [
         { data: { values }, mark: { type: "line", strokeWidth: 2, invalid: "break-paths-show-path-domains" }, encoding: {
-          x: { field: "at", type: "quantitative", title: "seconds", scale: { domain: [0, excerpt.seconds], nice: false } },
+          x: { field: "at", type: "quantitative", title: "seconds", axis: { tickMinStep: 1, format: "~g" }, scale: { domain: [0, excerpt.seconds], nice: false } },
           y: { field: "dB", type: "quantitative", title: "SDR, dB", scale: { zero: false } },
           detail: { field: "key", type: "nominal" }, color: { field: "colour", type: "nominal", scale: null } } },
         { data: { values: [{}] }, mark: { type: "rule", color: "var(--ink)", aria: false }, encoding: { x: { datum: { expr: "at" }, type: "quantitative" } } },
