@@ -103,6 +103,11 @@ def test_the_drawing_says_in_words_what_it_shows() -> None:
     )
 
 
+def test_a_notebook_shows_a_network_as_the_drawing() -> None:
+    unet = built(DeepUNet, depth=2)
+    assert draw(outline(unet)) == unet._repr_svg_() == unet._repr_html_()
+
+
 def test_strides_are_told_where_they_are_not_two_by_two() -> None:
     told = words_in(built(depth=3, stride_at={1: (2, 1), 2: (1, 4)})._repr_svg_())
     assert [word for word in told if "÷" in word] == ["freq ÷2", "time ÷4"]

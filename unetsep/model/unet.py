@@ -181,6 +181,10 @@ class UNet(nn.Module):
 
         return draw(outline(self))
 
+    def _repr_html_(self) -> str:
+        """The same, which notebooks prefer: set into the page, it takes the page's colours, in the dark as well."""
+        return self._repr_svg_()
+
     def receptive_field(self) -> Extent:
         """Bins and frames of the input that one output bin may depend on; infinite where it is a whole axis."""
         extent: Extent = (1.0, 1.0)
