@@ -16,21 +16,25 @@ def printed(sweep, width: int = 160) -> list[str]:
     return (sweep / "out.txt").read_text().splitlines()
 
 
+def on_front(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith("●") and line.split()[1].isdigit()]
+
+
 def test_the_leaderboard_shows_score_stems_floor_and_cost_with_the_front_marked(sweep):
     lines = printed(sweep)
-    first = next(line for line in lines if line.startswith("●"))
+    first, *others = on_front(lines)
     assert first.split() == [
         *("●", "0", "5.00", "5.00", "6.00", "7.00", "8.00", "3.00", "1", "1", "k", "1"),
         *("depth", "1,", "block", "ConvBlock,", "lr", "0.001"),
     ]
-    assert [line.split()[1] for line in lines if line.startswith("●")] == ["0", "2", "3"]
+    assert [line.split()[1] for line in others] == ["2", "3"]
 
 
 def test_a_terminal_of_eighty_columns_shows_every_number_and_the_fronts_choices_below(sweep):
     lines = printed(sweep, width=80)
     assert max(map(len, lines)) <= 80
     assert lines[0].rstrip() == "shallow: 7 trials: 4 complete, 1 refused, 1 failed, 1 unfinished"
-    first = next(line for line in lines if line.startswith("●"))
+    first = on_front(lines)[0]
     assert first.split() == ["●", "0", "5.00", "5.00", "6.00", "7.00", "8.00", "3.00", "1", "1", "k", "1"]
     assert "trial 3: depth 1, block TFC, lr 0.004" in lines
 
@@ -40,6 +44,15 @@ def test_the_leaderboard_lists_why_trials_have_no_score_without_reading_brackets
     assert "trial 4 refused: gmacs_per_second is 3.2, over the budget of 2" in text
     assert "trial 5 failed: the loss is NaN in <epoch 2>, tracks: [red]A & B[/red]" in text
     assert "trial 6 unfinished: logged up to epoch 3" in text
+
+
+def test_the_front_is_plotted_between_the_leaderboard_and_the_answer(sweep):
+    lines = printed(sweep)
+    places = [
+        next(n for n, line in enumerate(lines) if line.startswith(start))
+        for start in ("● ", "● on the front", "So far")
+    ]
+    assert places == sorted(places)
 
 
 def test_the_leaderboard_ends_with_the_question_and_its_answer(sweep):
@@ -60,7 +73,7 @@ def test_a_long_leaderboard_is_cut_but_keeps_the_front(sweep):
     for number in range(10, 10 + ROWS):
         write_trial(sweep, number, usdr=4.9 - number / 1000, gmacs=5.0)
     lines = printed(sweep)
-    assert any(line.startswith("●") and line.split()[1] == "3" for line in lines)
+    assert [line.split()[1] for line in on_front(lines)] == ["0", "2", "3"]
     assert "and 2 more in trials.csv" in lines
 
 
