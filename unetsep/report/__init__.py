@@ -45,7 +45,7 @@ def main(args: Sequence[str]) -> int:
         from unetsep.report.workspace import publish, write_spec
 
         if given.wandb_spec:
-            write_spec(run, given.wandb_spec)
+            write_spec(run, given.wandb_spec, given.wandb)
             print(f"specification of the W&B report: {given.wandb_spec}")
         if given.wandb:
             print(f"W&B report: {publish(run, given.wandb)}")
