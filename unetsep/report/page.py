@@ -90,7 +90,7 @@ def _page(
     columns, varied = leaderboard_columns(run), settings.settings_of(run)
     shares = settings.importances(run, varied)
     known = [trial for rank, trial in enumerate(run.ranked) if rank < heard or trial.key in run.front_keys]
-    data = {
+    data: dict[str, Any] = {
         "trials": details(run, columns, link),
         "rows": [row | settings.fields(varied, trial) for row, trial in zip(charts.rows(run), run.ranked, strict=True)],
         "selected": [trial.key for trial in run.front[:CHOSEN]],
@@ -147,7 +147,8 @@ def _charts(
 @cache
 def _vega() -> Markup:
     """The text of Vega, Vega-Lite and vega-embed, which defines `vegaEmbed`; made in a second."""
-    return Markup(vl_convert.javascript_bundle(None).replace("</script", "<\\/script"))
+    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub asks for what has a default
+    return Markup(bundle.replace("</script", "<\\/script"))
 
 
 def _as_json(data: Any) -> Markup:
