@@ -38,6 +38,7 @@ _PER_INCH = 0.75 * _DPI  # of a panel: its labels take the rest
 _LEFT, _BELOW, _GAP = 0.6, 0.5, 0.15  # inches for the labels of the axes, and between panels
 _BAR, _LEGEND = 0.85, 0.35  # inches for the colour bar at the right, and for the legend below
 _RANGE_DB, _FULL_DB = 80.0, 25.0  # black, and full colour in the maps, this far below the loudest bin
+_MARKS_HZ = (200.0, 1000.0, 5000.0)  # few: they lie upon the picture
 _TICKS_HZ = (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0, 20000.0)
 
 
@@ -204,6 +205,21 @@ def segmentation_pixels(
     return _bytes(
         _owned(np.asarray(owner.detach().cpu(), dtype=np.int64), level, grid.loudest_bins(level), sources)[::-1]
     )
+
+
+def frequency_marks(sample_rate: int) -> dict[str, float]:
+    """Where some round frequencies lie in a picture without axes.
+
+    Args:
+        sample_rate: of the sound, in hertz.
+
+    Returns:
+        Shares of the height, from 0 at the bottom to 1 at the top, by the frequency in words.
+    """
+    names = {f"{hertz / 1000:g} kHz": hertz for hertz in _MARKS_HZ if hertz < 0.45 * sample_rate}
+    return {
+        name: math.log1p(hertz / _KNEE_HZ) / math.log1p(sample_rate / 2 / _KNEE_HZ) for name, hertz in names.items()
+    }
 
 
 class _Grid:

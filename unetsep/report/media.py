@@ -16,9 +16,9 @@ from rich.progress import track as progress
 from torch import Tensor
 
 from unetsep.audio.files import InputError, audio_info, read_audio, replacing
-from unetsep.audio.pictures import Pixels, segmentation_pixels, source_colours, spectrogram_pixels
+from unetsep.audio.pictures import Pixels, frequency_marks, segmentation_pixels, source_colours, spectrogram_pixels
 from unetsep.audio.stft import stft
-from unetsep.metrics import dominant_source
+from unetsep.metrics import dominant_source, usdr
 from unetsep.metrics.scores import measuring_stft
 from unetsep.report.excerpts import Excerpt, excerpts
 from unetsep.report.run import Run, Trial
@@ -29,7 +29,7 @@ WINDOW, HOP = 1.0, 0.25
 QUALITY = 55
 """Of WebP: ten kilobytes for a picture of six seconds, in which nothing is missing that one would look for."""
 
-NUMBERS = "sdr.json"
+NUMBERS = "scores.json"
 """Written last beside a trial's pictures: as long as it is newer than the sounds, nothing is drawn again."""
 
 
@@ -96,6 +96,7 @@ def _track(name: str, heard: dict[str, Excerpt], stems: Sequence[str], page: Pat
     return {
         "track": name,
         "seconds": info.samples / info.rate,
+        "marks": frequency_marks(info.rate),
         "mixture": files.get("mixture"),
         "references": {stem: files[f"reference {stem}"] for stem in stems if f"reference {stem}" in files},
         "segmentation": _address(owned, page) if owned.is_file() else "",
@@ -118,8 +119,9 @@ def _trial(excerpt: Excerpt, stems: Sequence[str], page: Path, folder: Path, *, 
         _draw(folder, waves, sample_rate, stems, "", mixture)
         scored = {stem: (_wave(references[stem]), wave) for stem, wave in waves.items() if stem in references}
         with replacing(folder / NUMBERS) as unfinished:
-            unfinished.write_text(json.dumps(_sdr(scored, sample_rate)), encoding="utf-8")
-    sdr = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+            told = {stem: _scores(*pair, sample_rate) for stem, pair in scored.items()}
+            unfinished.write_text(json.dumps(told), encoding="utf-8")
+    scores = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
     owned = folder / "segmentation.webp"
     return {
         "segmentation": _address(owned, page) if owned.is_file() else "",
@@ -127,7 +129,7 @@ def _trial(excerpt: Excerpt, stems: Sequence[str], page: Path, folder: Path, *, 
             stem: {
                 "sound": _sound(file, folder / stem, page, copy=copy),
                 "spectrogram": _address(folder / f"{stem}.webp", page),
-                "sdr": sdr.get(stem, []),
+                **scores.get(stem, {"usdr": None, "sdr": []}),
             }
             for stem, file in files.items()
         },
@@ -154,24 +156,29 @@ def _draw(
         _write(folder / "segmentation.webp", segmentation_pixels(owner, energy, stems, sample_rate, hop))
 
 
-def _sdr(pairs: dict[str, tuple[Tensor, Tensor]], sample_rate: int) -> dict[str, list[list[float | None]]]:
-    """The SDR over time by stem: pairs of the middle of a frame in seconds, and decibels or None.
+def _scores(reference: Tensor, estimate: Tensor, sample_rate: int) -> dict[str, Any]:
+    """A stem's SDR over all of the excerpt, and over time: pairs of the middle of a frame in seconds and its decibels.
 
     A stem's silences are its own: unlike for csdr, they drop no frame of the others.
     """
-    told = {}
-    for stem, (reference, estimate) in pairs.items():
-        length = min(reference.shape[-1], estimate.shape[-1])
-        window, hop = min(round(WINDOW * sample_rate), length), round(HOP * sample_rate)
-        true, error = (
-            wave.double().square().sum(0).unfold(0, window, hop).sum(1)
-            for wave in (reference[:, :length], reference[:, :length] - estimate[:, :length])
-        )
-        told[stem] = [
-            [round((number * hop + window / 2) / sample_rate, 3), round(dB, 2) if math.isfinite(dB) else None]
-            for number, dB in enumerate((10 * torch.log10(true / error)).tolist())
-        ]
-    return told
+    length = min(reference.shape[-1], estimate.shape[-1])
+    reference, estimate = reference[:, :length], estimate[:, :length]
+    window, hop = min(round(WINDOW * sample_rate), length), round(HOP * sample_rate)
+    signal, error, heard = (
+        wave.double().square().sum(0).unfold(0, window, hop).sum(1)
+        for wave in (reference, reference - estimate, estimate)
+    )
+    frames = (10 * torch.log10(signal / error)).masked_fill(heard == 0, torch.nan).tolist()
+    middles = [round((number * hop + window / 2) / sample_rate, 3) for number in range(len(frames))]
+    return {
+        "usdr": _decibels(usdr(reference[None], estimate[None]).item()),
+        "sdr": [[middle, _decibels(dB)] for middle, dB in zip(middles, frames, strict=True)],
+    }
+
+
+def _decibels(value: float) -> float | None:
+    """Rounded; None where there is none, as in silence."""
+    return round(value, 2) if math.isfinite(value) else None
 
 
 def _wave(file: Path) -> Tensor:

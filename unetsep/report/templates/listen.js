@@ -1,18 +1,22 @@
 // Listening: one sound at a time, and whichever is chosen plays on where the last one was.
+{% include "views.js" %}
 if (page.data.listening) {
   const { element } = page;
+  const { title, line, swatch, picture, sdrOverTime } = page.views;
   const { stems, excerpts } = page.data.listening;
   const section = document.getElementById("compare");
-  const [play, seek, time, loop] = ["play", "seek", "time", "loop"].map((id) => document.getElementById(id));
+  const [play, seek, time, loop, problem] = ["play", "seek", "time", "loop", "problem"].map((id) => document.getElementById(id));
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
   const sounds = new Map();  // by address
   let excerpt = excerpts[0];
   let chosen = { row: stems[0].name, column: "reference" };
+  let stem = stems[0].name;  // the last one that was chosen, of which one sees the SDR
   let audio = null;
-  let sdr = null;  // the view of the SDR over time
+  let sdr = null;
 
   // What can be heard: columns are the reference and the compared trials, rows the mixture and the stems.
   const columns = () => ["reference", ...page.selected];
-  const title = (column) => column === "reference" ? "reference" : `trial ${column}`;
+  const rows = () => [...(excerpt.mixture ? ["mixture"] : []), ...stems.map(({ name }) => name)];
   const heard = (row, column) => row === "mixture" ? excerpt.mixture
     : column === "reference" ? excerpt.references[row] : excerpt.trials[column]?.stems[row];
   const named = (row, column) => row === "mixture" ? "mixture" : `${row}, ${title(column)}`;
@@ -23,17 +27,24 @@ if (page.data.listening) {
       made.preload = "auto";
       for (const kind of ["play", "pause", "ended"]) made.addEventListener(kind, () => made === audio && tell());
       made.addEventListener("timeupdate", () => made === audio && place());
+      made.addEventListener("error", () => made === audio && complain());
+      section.append(made);
       sounds.set(address, made);
     }
     return sounds.get(address);
   };
+  const complain = (text = `This sound cannot be played: ${decodeURIComponent(audio.getAttribute("src"))}. A page that was moved needs its sounds beside it: unetsep report RUN --out FOLDER takes them along.`) => {
+    problem.textContent = text;
+    problem.hidden = !text;
+  };
+  // All that could be switched to next, so that it does not wait for the disk.
+  const prepare = () => {
+    for (const column of columns()) if (heard(chosen.row, column)) sound(heard(chosen.row, column).sound);
+  };
   const start = async () => {
     if (!audio) return;
     audio.loop = loop.checked;
-    for (const row of stems) for (const column of columns()) {  // so that switching does not wait for the disk
-      const file = heard(row.name, column);
-      if (file) sound(file.sound);
-    }
+    prepare();
     try { await audio.play(); } catch { /* another was chosen before it could begin, or it cannot be decoded */ }
   };
   const toggle = () => audio && (audio.paused ? start() : audio.pause());
@@ -42,17 +53,15 @@ if (page.data.listening) {
   const choose = (row, column, { playing = page.playing(), at = audio?.currentTime ?? 0 } = {}) => {
     const file = heard(row, column);
     if (!file) return;
-    chosen = { row, column };
+    chosen = { row, column: row === "mixture" ? chosen.column : column };
+    if (row !== "mixture") stem = row;
     const before = audio;
     audio = sound(file.sound);
     if (before && before !== audio) before.pause();
     if (before !== audio || at !== audio.currentTime) audio.currentTime = at;
+    if (audio.error) complain();
+    else complain("");
     if (playing) start();
-    for (const button of section.querySelectorAll(".desk button")) {
-      const here = button.dataset.row === row && (row === "mixture" || button.dataset.column === column);
-      button.setAttribute("aria-pressed", here);
-      button.tabIndex = here ? 0 : -1;
-    }
     views();
     tell();
   };
@@ -60,124 +69,126 @@ if (page.data.listening) {
   const tell = () => {
     const plays = page.playing();
     section.classList.toggle("plays", plays);
-    play.textContent = plays ? "❚❚" : "▶";
     play.setAttribute("aria-label", plays ? "pause" : "play");
-    document.getElementById("playing").textContent = `${plays ? "playing" : "chosen"}: ${named(chosen.row, chosen.column)}`;
+    const words = `${plays ? "playing" : "chosen"}: ${named(chosen.row, chosen.column)}`;
+    if (document.getElementById("playing").textContent !== words) document.getElementById("playing").textContent = words;
     place();
-    if (plays) requestAnimationFrame(follow);
+    if (plays && !still.matches) follow();
   };
-  const follow = () => { if (page.playing()) { place(); requestAnimationFrame(follow); } };
+  let following = 0;
+  const follow = () => {
+    cancelAnimationFrame(following);
+    following = requestAnimationFrame(() => { if (page.playing()) { place(); follow(); } });
+  };
   const place = () => {
     const at = audio?.currentTime ?? 0;
     section.style.setProperty("--at", Math.min(1, at / excerpt.seconds));
     seek.value = at;
-    seek.setAttribute("aria-valuetext", `${at.toFixed(1)} of ${excerpt.seconds.toFixed(1)} seconds`);
+    if (!page.playing()) seek.setAttribute("aria-valuetext", `${at.toFixed(1)} of ${excerpt.seconds.toFixed(1)} seconds`);
     time.textContent = `${at.toFixed(1)} / ${excerpt.seconds.toFixed(1)} s`;
-    if (sdr && Math.abs((sdr.signal("at") ?? 0) - at) > 0.05) sdr.signal("at", at).runAsync();
+    sdr?.place(at);
   };
 
   // The fields: a table of buttons with one tab stop.
-  const field = (row, column, text) => element("button", {
-    type: "button", "data-row": row, "data-column": column, "aria-pressed": "false", "aria-label": `${named(row, column)}${text ? `, ${text}` : ""}`,
-  }, text || "listen");
+  const field = (row, column, dB = "") => element("td", {}, element("button", {
+    type: "button", "data-row": row, "data-column": column, "aria-pressed": "false", "aria-label": `${named(row, column)}${dB ? `, ${dB} dB` : ""}`,
+  }, ...(dB ? [dB, element("span", { class: "unit" }, " dB")] : ["listen"])));
   const cell = (row, column) => {
-    if (!heard(row, column)) return element("td", { class: "none" }, "no sound");
-    const score = column === "reference" ? undefined : page.data.trials[column].values[row];
-    return element("td", {}, field(row, column, score === undefined ? "" : `${score.toFixed(1)} dB`));
+    const file = heard(row, column);
+    if (!file) return element("td", { class: "none" }, "no sound");
+    return field(row, column, typeof file.usdr === "number" ? file.usdr.toFixed(1).replace("-", "−") : "");
   };
-  const mark = (column) => column === "reference" ? [] : [element("i", { class: "line", style: `--swatch: ${page.colour(column)}` })];
+  const heading = (column, index) => {
+    const { depth } = column === "reference" ? {} : page.data.trials[column].values;
+    return element("th", { scope: "col" }, ...line(column), title(column), element("small", {},
+      ...(index < 9 ? [element("kbd", { title: `press ${index + 1}` }, String(index + 1))] : []), depth === undefined ? "" : ` depth ${depth}`));
+  };
   const desk = () => {
-    const table = section.querySelector(".desk");
-    const head = element("tr", {}, element("td", {}), ...columns().map((column) => element("th", { scope: "col" }, ...mark(column), title(column))));
-    const rows = stems.map(({ name, colour }) => element("tr", {},
-      element("th", { scope: "row" }, element("i", { class: "swatch", style: `--swatch: ${colour}` }), name),
-      ...columns().map((column) => cell(name, column))));
+    const body = stems.map(({ name, colour }) => element("tr", {},
+      element("th", { scope: "row" }, swatch(colour), name), ...columns().map((column) => cell(name, column))));
     if (excerpt.mixture) {
-      const whole = element("td", { colspan: columns().length }, field("mixture", "reference", ""));
-      rows.unshift(element("tr", {}, element("th", { scope: "row" }, "mixture"), whole));
+      const whole = field("mixture", "reference");
+      whole.setAttribute("colspan", columns().length);
+      body.unshift(element("tr", {}, element("th", { scope: "row" }, "mixture"), whole));
     }
-    table.replaceChildren(
-      element("caption", { class: "unseen" }, `${excerpt.track}: what to listen to; numbers are the trials' scores over all tracks`),
-      element("thead", {}, head), element("tbody", {}, ...rows));
+    section.querySelector(".desk").replaceChildren(
+      element("thead", {}, element("tr", {}, element("td", {}), ...columns().map(heading))), element("tbody", {}, ...body));
   };
 
-  // Below: the chosen stem of everybody, who owns which bin, and how well each moment is separated.
-  const picture = (address, row, column, alt) => {
-    const button = element("button", {
-      type: "button", class: `picture${chosen.column === column && row === chosen.row ? " heard" : ""}`, tabindex: "-1",
-      "data-row": row, "data-column": column, "aria-label": `${alt}; press to listen from a moment`,
-    }, element("img", { src: address, alt }));
-    return element("figure", {}, element("figcaption", {}, ...mark(column), row === "mixture" ? "mixture" : title(column)), button);
-  };
+  // Beside and below: how well each moment is separated, the chosen row of everybody, and who owns which bin.
   let shown = "";
   const views = () => {
-    const now = JSON.stringify([chosen, page.selected, excerpt.track]);
-    if (now === shown) return;
-    shown = now;
+    const now = JSON.stringify([chosen.row, page.selected, excerpt.track]);
+    if (now !== shown) {
+      shown = now;
+      desk();
+      draw();
+    }
+    for (const button of section.querySelectorAll("button[data-row]")) {
+      const here = button.dataset.row === chosen.row && (chosen.row === "mixture" || button.dataset.column === chosen.column);
+      button.classList.toggle("heard", here);
+      if (button.matches(".picture")) continue;
+      button.setAttribute("aria-pressed", here);
+      button.tabIndex = here ? 0 : -1;
+    }
+  };
+  const draw = () => {
     const { row } = chosen;
     const drawn = (row === "mixture" ? ["reference"] : columns()).filter((column) => heard(row, column)?.spectrogram);
     const maps = [["reference", excerpt.segmentation], ...page.selected.map((key) => [key, excerpt.trials[key]?.segmentation])].filter(([, map]) => map);
-    const over = element("div", { class: "chart", id: "sdr-chart" });
-    const curves = row === "mixture" ? [] : page.selected.flatMap((key) => (excerpt.trials[key]?.stems[row]?.sdr ?? []).map(([at, dB]) => ({ key, at, dB, colour: page.colour(key) })));
-    const measured = curves.some(({ dB }) => dB !== null);
+    const curves = page.selected.map((key) => ({ key, points: excerpt.trials[key]?.stems[stem]?.sdr ?? [] }));
+    const measured = curves.filter(({ points }) => points.some(([, dB]) => dB !== null));
+    sdr = measured.length ? sdrOverTime(measured, excerpt.seconds, stem) : null;
+    section.querySelector(".over-time").replaceChildren(...(sdr ? [element("h3", {}, `SDR of ${stem} over time, dB`), sdr.host] : []));
     section.querySelector(".views").replaceChildren(
-      element("h3", {}, row === "mixture" ? "The mixture" : `Spectrograms of ${row}`),
-      element("div", { class: "pictures" }, ...drawn.map((column) => picture(heard(row, column).spectrogram, row, column, `spectrogram: ${named(row, column)}`))),
-      ...(measured ? [element("h3", {}, `SDR of ${row} over time`), over] : []),
+      element("h3", {}, row === "mixture" ? "Spectrogram of the mixture" : `Spectrograms of ${row}`),
+      element("div", { class: "pictures" }, ...drawn.map((column) =>
+        picture(heard(row, column).spectrogram, row, column, `spectrogram: ${named(row, column)}`, excerpt.marks))),
       ...(maps.length ? [
-        element("h3", {}, "Who owns which bin"),
-        element("ul", { class: "owners" }, ...stems.map(({ name, colour }) => element("li", {}, element("i", { class: "swatch", style: `--swatch: ${colour}` }), name))),
-        element("div", { class: "pictures" }, ...maps.map(([column, map]) => picture(map, row, column, `segmentation: ${title(column)}`))),
+        element("h3", {}, "Which stem is the loudest in each bin"),
+        element("ul", { class: "owners" }, ...stems.map(({ name, colour }) => element("li", {}, swatch(colour), name))),
+        element("div", { class: "pictures" }, ...maps.map(([column, map]) => picture(map, stem, column, `segmentation: ${title(column)}`, excerpt.marks))),
       ] : []));
-    sdr?.finalize();
-    sdr = null;
-    if (measured) over_time(over, curves);
-  };
-  const over_time = async (host, values) => {
-    const spec = {
-      config: Object.values(page.data.charts)[0]?.config, width: "container", height: 150,
-      description: `SDR over time of ${chosen.row} in dB, frames of one second`,
-      params: [{ name: "at", value: audio?.currentTime ?? 0 }],
-      layer: [
-        { data: { values }, mark: { type: "line", strokeWidth: 2, invalid: "break-paths-show-path-domains" }, encoding: {
-          x: { field: "at", type: "quantitative", title: "seconds", axis: { tickMinStep: 1, format: "~g" }, scale: { domain: [0, excerpt.seconds], nice: false } },
-          y: { field: "dB", type: "quantitative", title: "SDR, dB", scale: { zero: false } },
-          detail: { field: "key", type: "nominal" }, color: { field: "colour", type: "nominal", scale: null } } },
-        { data: { values: [{}] }, mark: { type: "rule", color: "var(--ink)", aria: false }, encoding: { x: { datum: { expr: "at" }, type: "quantitative" } } },
-      ],
-    };
-    const { view } = await vegaEmbed(host, spec, { renderer: "svg", actions: false, tooltip: false });
-    if (host.isConnected) sdr = view;
-    else view.finalize();
   };
 
+  const moment = (event, box) => Math.max(0, Math.min(excerpt.seconds, excerpt.seconds * (event.clientX - box.left) / box.width));
   section.addEventListener("click", (event) => {
+    const plot = event.target.closest(".plot");
+    if (plot && audio) {
+      audio.currentTime = moment(event, plot.getBoundingClientRect());
+      place();
+    }
     const button = event.target.closest("button[data-row]");
     if (!button) return;
     const { row, column } = button.dataset;
     const same = row === chosen.row && (row === "mixture" || column === chosen.column);
-    if (button.matches(".picture")) {
-      const box = button.getBoundingClientRect();
-      const at = event.detail ? excerpt.seconds * (event.clientX - box.left) / box.width : audio?.currentTime;  // a key has no place
-      choose(row, column, { playing: true, at });
-    } else if (same) toggle();
+    if (button.matches(".picture")) choose(row, column, { playing: true, at: moment(event, button.getBoundingClientRect()) });
+    else if (same) toggle();
     else choose(row, column, { playing: true });
+  });
+  section.addEventListener("pointerover", (event) => {
+    const { row, column } = event.target.closest("button[data-row]")?.dataset ?? {};
+    if (row && heard(row, column)) sound(heard(row, column).sound);
   });
   section.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=range]")) return;
     const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
-    const rows = [...(excerpt.mixture ? ["mixture"] : []), ...stems.map(({ name }) => name)];
     const go = (row, column) => {
       choose(row, column);
-      const button = [...section.querySelectorAll(".desk button")].find((each) => each.getAttribute("aria-pressed") === "true");
-      if (event.target.closest(".desk")) button?.focus();
+      if (event.target.closest(".desk")) section.querySelector('.desk button[aria-pressed="true"]')?.focus();
     };
     if (step && event.target.closest(".desk")) {
-      const next = (list, now, by) => list[Math.max(0, Math.min(list.length - 1, list.indexOf(now) + by))];
-      go(next(rows, chosen.row, step[0]), next(columns(), chosen.column, step[1]));
-    } else if (/^[1-9]$/.test(event.key)) {
+      const [down, right] = step;
+      const next = (list, now, by, can) => {  // the next one that can be heard
+        const rest = by > 0 ? list.slice(list.indexOf(now) + 1) : list.slice(0, list.indexOf(now)).reverse();
+        return rest.find(can) ?? now;
+      };
+      if (down) go(next(rows(), chosen.row, down, (row) => heard(row, chosen.column)), chosen.column);
+      else if (chosen.row !== "mixture") go(chosen.row, next(columns(), chosen.column, right, (column) => heard(chosen.row, column)));
+    } else if (event.key === "0" && excerpt.mixture) go("mixture", chosen.column);
+    else if (/^[1-9]$/.test(event.key)) {
       const column = columns()[Number(event.key) - 1];
-      if (column) go(chosen.row, column);
+      if (column) go(stem, column);
     } else if (event.key === " " && !event.target.closest("button, input")) toggle();
     else return;
     event.preventDefault();
@@ -188,11 +199,32 @@ if (page.data.listening) {
     if (audio) audio.currentTime = Number(seek.value);
     place();
   });
+  seek.addEventListener("keydown", (event) => {  // half a second each, not the slider's finest step
+    const by = { ArrowRight: 0.5, ArrowUp: 0.5, ArrowLeft: -0.5, ArrowDown: -0.5 }[event.key];
+    if (by === undefined || !audio) return;
+    audio.currentTime = Math.max(0, Math.min(excerpt.seconds, audio.currentTime + by));
+    place();
+    event.preventDefault();
+  });
+
+  // Sounds of trials that are not compared any more, and of other tracks, are let go.
+  const tidy = () => {
+    const wanted = new Set(rows().flatMap((row) => columns().map((column) => heard(row, column)?.sound)));
+    for (const [address, each] of sounds) {
+      if (wanted.has(address)) continue;
+      each.pause();
+      each.remove();
+      sounds.delete(address);
+    }
+  };
   const open = () => {
     seek.max = excerpt.seconds;
-    desk();
-    const column = chosen.row === "mixture" || heard(chosen.row, chosen.column) ? chosen.column : "reference";
-    choose(heard(chosen.row, column) ? chosen.row : "mixture", column);
+    const columnsNow = columns();
+    const column = columnsNow.includes(chosen.column) && heard(stem, chosen.column) ? chosen.column : "reference";
+    const row = [chosen.row, stem, ...rows()].find((each) => heard(each, column));
+    chosen = { row: row ?? chosen.row, column };
+    choose(chosen.row, column);
+    tidy();
   };
   document.getElementById("track")?.addEventListener("change", (event) => {
     const playing = page.playing();
