@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unetsep.audio.files import InputError, replacing
+from unetsep.report.account import entity_and_project, refuse_without_login, refused
 from unetsep.report.answer import answer
 from unetsep.report.logged import config_keys, run_ids, summary_key
 from unetsep.report.measures import measure
@@ -13,9 +14,6 @@ from unetsep.report.panels import COLUMNS, bars, browsers, curves, expr, influen
 from unetsep.report.run import Run, Trial
 from unetsep.report.settings import settings_of
 from unetsep.sweep.wording import settings_of as settings_line
-
-PROJECT = "unetsep"
-"""What every run's project is called."""
 
 _TITLE = 128  # letters that a report's title may have
 
@@ -30,7 +28,7 @@ def specification(run: Run, project: str | None = None) -> dict[str, Any]:
     Raises:
         InputError: if the project is neither.
     """
-    entity, name = _parted(project)
+    entity, name = entity_and_project(project)
     report: Any = _report(run, entity, name)
     # what `Report.save` sends; the library has no public name for it
     stored: dict[str, Any] = report._to_model().model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -63,10 +61,10 @@ def publish(run: Run, project: str) -> str:
     """
     import wandb
 
-    entity, name = _parted(project)
+    entity, name = entity_and_project(project)
     if not entity:
-        raise InputError(f"--wandb is {project!r}, but must be ENTITY/PROJECT, such as my-team/{PROJECT}")
-    refuse_without_login("a report")
+        raise refused(project)
+    refuse_without_login("a report there")
     report = _report(run, entity, name)
     try:
         report.save()
@@ -76,31 +74,6 @@ def publish(run: Run, project: str) -> str:
             f"Weights & Biases took no report in {project}: {words}; check the name and your rights"
         ) from error
     return str(report.url)
-
-
-def refuse_without_login(what: str) -> None:
-    """Says what to do where nobody is logged in.
-
-    Args:
-        what: is to be sent.
-
-    Raises:
-        InputError: if nobody is.
-    """
-    import wandb
-
-    if not wandb.login(prompt=False, verify=False):
-        raise InputError(
-            f"nobody is logged in to Weights & Biases, which {what} needs: run `wandb login`, or set WANDB_API_KEY"
-        )
-
-
-def _parted(project: str | None) -> tuple[str, str]:
-    """Entity and name; the entity is empty where none was given."""
-    entity, slash, name = (project or PROJECT).rpartition("/")
-    if not name.strip() or "/" in entity or (slash and not entity.strip()):
-        raise InputError(f"--wandb is {project!r}, but must be ENTITY/PROJECT, such as my-team/{PROJECT}")
-    return entity.strip(), name.strip()
 
 
 def _report(run: Run, entity: str, project: str) -> wr.Report:
