@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from unetsep.__main__ import main
 from unetsep.audio.files import InputError
 from unetsep.report import read_runs, watch, write_report
 from unetsep.sweep.lock import sole
@@ -261,3 +262,16 @@ def test_a_page_that_is_not_watched_looks_for_no_newer_one(sweep: Path) -> None:
     write_trial(sweep, 0, 3.0, 0.1)
     page = write_report(read_runs([sweep]))
     assert "version.js" not in page.read_text()
+
+
+def test_the_command_line_watches_a_sweep_to_its_end(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_trial(sweep, 0, 3.0, 0.1)
+    assert main(["report", str(sweep), "--watch"]) == 0
+    assert "the sweep has ended" in capsys.readouterr().out
+    assert "Live: follows the sweep" in (sweep / "report" / "index.html").read_text()
+    assert told(sweep)["over"] is True
+
+
+def test_the_command_line_refuses_to_watch_what_is_no_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path), "--watch"]) == 2
+    assert capsys.readouterr().err.startswith("unetsep: no sweep in ")
