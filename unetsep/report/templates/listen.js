@@ -116,14 +116,12 @@ if (page.data.listening) {
   };
 
   // Beside and below: how well each moment is separated, the chosen row of everybody, and who owns which bin.
-  let shown = "";
+  let [laid, shown] = ["", ""];
   const views = () => {
-    const now = JSON.stringify([chosen.row, page.selected, excerpt.track]);
-    if (now !== shown) {
-      shown = now;
-      desk();
-      draw();
-    }
+    const fields = JSON.stringify([page.selected, excerpts.indexOf(excerpt)]), now = `${fields} ${chosen.row}`;
+    if (fields !== laid) desk();
+    if (now !== shown) draw();
+    [laid, shown] = [fields, now];
     for (const button of section.querySelectorAll("button[data-row]")) {
       const here = button.dataset.row === chosen.row && (chosen.row === "mixture" || button.dataset.column === chosen.column);
       button.classList.toggle("heard", here);
@@ -173,11 +171,12 @@ if (page.data.listening) {
   section.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=range]")) return;
     const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
+    const within = event.target.closest(".desk");
     const go = (row, column) => {
       choose(row, column);
-      if (event.target.closest(".desk")) section.querySelector('.desk button[aria-pressed="true"]')?.focus();
+      if (within) section.querySelector('.desk button[aria-pressed="true"]')?.focus();
     };
-    if (step && event.target.closest(".desk")) {
+    if (step && within) {
       const [down, right] = step;
       const next = (list, now, by, can) => {  // the next one that can be heard
         const rest = by > 0 ? list.slice(list.indexOf(now) + 1) : list.slice(0, list.indexOf(now)).reverse();
