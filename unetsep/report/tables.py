@@ -15,6 +15,7 @@ from unetsep.report.answer import answer
 from unetsep.report.measures import Measure, measure
 from unetsep.report.run import Run, Trial
 from unetsep.report.terminal import front_plot
+from unetsep.sweep.picture import forgiving
 from unetsep.sweep.wording import show_choice
 
 ROWS = 20
@@ -79,7 +80,7 @@ def print_leaderboard(sweep: Run, console: Console | None = None) -> None:
         sweep: One sweep or several.
         console: Where to print; the terminal if not given.
     """
-    console = console or Console()
+    console = forgiving(console or Console())
     columns, front = leaderboard_columns(sweep), sweep.front_keys
     shown = [trial for rank, trial in enumerate(sweep.ranked) if rank < ROWS or trial.key in front]
     settings = {trial.key: ", ".join(map(" ".join, choices(sweep, trial))) for trial in shown}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
-import plotext  # type: ignore[import-untyped]
+import plotext
 from rich.text import Text
 
 from unetsep.report.measures import measure
