@@ -27,7 +27,7 @@ if (page.data.listening) {
       made.preload = "auto";
       for (const kind of ["play", "pause", "ended"]) made.addEventListener(kind, () => made === audio && tell());
       made.addEventListener("timeupdate", () => made === audio && place());
-      made.addEventListener("error", () => made === audio && complain());
+      made.addEventListener("error", () => made === audio && (complain(), tell()));
       section.append(made);
       sounds.set(address, made);
     }
@@ -47,8 +47,8 @@ if (page.data.listening) {
     prepare();
     try { await audio.play(); } catch { /* another was chosen before it could begin, or it cannot be decoded */ }
   };
-  const toggle = () => audio && (audio.paused ? start() : audio.pause());
-  page.playing = () => Boolean(audio && !audio.paused);
+  const toggle = () => page.playing() ? audio.pause() : start();
+  page.playing = () => Boolean(audio && !audio.paused && !audio.error);
 
   const choose = (row, column, { playing = page.playing(), at = audio?.currentTime ?? 0 } = {}) => {
     const file = heard(row, column);
@@ -160,7 +160,8 @@ if (page.data.listening) {
     if (!button) return;
     const { row, column } = button.dataset;
     const same = row === chosen.row && (row === "mixture" || column === chosen.column);
-    if (button.matches(".picture")) choose(row, column, { playing: true, at: moment(event, button.getBoundingClientRect()) });
+    // a key presses no place in a picture
+    if (button.matches(".picture") && event.detail) choose(row, column, { playing: true, at: moment(event, button.getBoundingClientRect()) });
     else if (same) toggle();
     else choose(row, column, { playing: true });
   });
@@ -168,15 +169,16 @@ if (page.data.listening) {
     const { row, column } = event.target.closest("button[data-row]")?.dataset ?? {};
     if (row && heard(row, column)) sound(heard(row, column).sound);
   });
-  section.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=range]")) return;
+  document.addEventListener("keydown", (event) => {
+    const here = section.contains(event.target) || (event.target === document.body && page.playing());
+    if (!here || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=range]")) return;
     const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
     const within = event.target.closest(".desk");
     const go = (row, column) => {
       choose(row, column);
       if (within) section.querySelector('.desk button[aria-pressed="true"]')?.focus();
     };
-    if (step && within) {
+    if (step && event.target.closest(".desk, .picture, #play")) {
       const [down, right] = step;
       const next = (list, now, by, can) => {  // the next one that can be heard
         const rest = by > 0 ? list.slice(list.indexOf(now) + 1) : list.slice(0, list.indexOf(now)).reverse();
