@@ -9,17 +9,13 @@ from unetsep.report.sync import sync
 from unetsep.sweep.lock import sole
 from unetsep.training.records import WandbRun
 
-from .wandb_server import WandbServer, serving
+from .wandb_server import WandbServer, log_out, serving
 
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    with serving() as server:
-        monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-        monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "wandb_config"))
+    with serving(monkeypatch, tmp_path) as server:
         yield server
-    wandb.teardown()  # it would remember the server
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +100,7 @@ def test_a_trial_in_training_is_left_for_later_because_its_file_is_not_whole(swe
 
 
 def test_who_is_not_logged_in_is_told_in_one_line_what_to_do(sweep, monkeypatch, tmp_path):
-    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
-    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+    log_out(monkeypatch, tmp_path)
     with pytest.raises(InputError, match="run `wandb login`, or set WANDB_API_KEY") as refusal:
         sync(sweep)
     assert "\n" not in str(refusal.value)

@@ -7,7 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
+
+import pytest
+import wandb
 
 
 class WandbServer(ThreadingHTTPServer):
@@ -37,6 +41,12 @@ class WandbServer(ThreadingHTTPServer):
 
     def answer(self, operation: str, given: dict[str, Any]) -> dict[str, Any] | None:
         """What GraphQL's operation gives back; None for a refusal."""
+        if operation == "Viewer":
+            return {"viewer": {"id": "u", "username": "me", "entity": "me", "email": "", "admin": False, "flags": "{}"}}
+        if operation == "GetProjects":
+            project = {"id": "p", "name": "music", "entityName": given["entity"], "createdAt": "", "isBenchmark": False}
+            pages = {"hasNextPage": False, "endCursor": None}
+            return {"models": {"pageInfo": pages, "edges": [{"node": {**project, "user": None}}]}}
         if operation == "RunResumeStatus":
             return {"model": {"id": "p", "name": given["project"], "bucket": self._bucket(given["name"])}}
         if operation == "UpsertBucket":
@@ -86,17 +96,31 @@ class WandbServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving() -> Iterator[WandbServer]:
-    """A server for as long as the block runs."""
+def serving(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[WandbServer]:
+    """A server for as long as the block runs, where one is logged in; settings of one's own are left alone."""
     server = WandbServer()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(folder / "wandb_config"))
+    wandb.teardown()  # it would remember another server
     try:
         yield server
     finally:
+        wandb.teardown()
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def log_out(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Takes away whatever may say who one is."""
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(folder / "no-netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(folder / "wandb_config"))
+    wandb.teardown()
 
 
 class _Handler(BaseHTTPRequestHandler):

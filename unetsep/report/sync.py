@@ -1,7 +1,9 @@
 """Uploading a sweep's offline runs to Weights & Biases, by its own `wandb sync`."""
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from unetsep.audio.files import InputError
@@ -47,7 +49,9 @@ def sync(folder: Path, project: str | None = None) -> int:
         return 0
     refuse_without_login("an upload")
     options = ["--project", name, *(["--entity", entity] if entity else [])]
-    code = subprocess.run([sys.executable, "-m", "wandb", "sync", *options, *map(str, waiting)], check=False).returncode
+    with tempfile.TemporaryDirectory() as logs:  # which it would leave in the folder one works in, as `wandb`
+        command = [sys.executable, "-m", "wandb", "sync", *options, *map(str, waiting)]
+        code = subprocess.run(command, check=False, env={**os.environ, "WANDB_DIR": logs}).returncode
     failed = [part for part in waiting if not _is_uploaded(part)]
     if failed:
         print(

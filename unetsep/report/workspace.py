@@ -1,9 +1,12 @@
 """The comparison report of a sweep in Weights & Biases: its specification, made offline, and its publication."""
 
+import contextlib
+import io
 import json
 import math
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from unetsep.audio.files import InputError, replacing
 from unetsep.report.account import entity_and_project, refuse_without_login, refused
@@ -67,13 +70,14 @@ def publish(run: Run, project: str) -> str:
     refuse_without_login("a report there")
     report = _report(run, entity, name)
     try:
-        report.save()
+        with contextlib.redirect_stderr(io.StringIO()):  # it would tell an address that a question mark cuts off
+            report.save()
     except (wandb.Error, ValueError, OSError) as error:  # what requests raises is an OSError
         words = " ".join(str(error).split())
         raise InputError(
             f"Weights & Biases took no report in {project}: {words}; check the name and your rights"
         ) from error
-    return str(report.url)
+    return quote(report.url, safe=":/=")
 
 
 def _report(run: Run, entity: str, project: str) -> wr.Report:
