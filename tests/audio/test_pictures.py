@@ -7,7 +7,15 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from unetsep.audio.files import InputError
-from unetsep.audio.pictures import SOURCE_COLOURS, draw_segmentation, draw_spectrograms, source_colours
+from unetsep.audio.pictures import (
+    SOURCE_COLOURS,
+    draw_segmentation,
+    draw_spectrograms,
+    frequency_marks,
+    segmentation_pixels,
+    source_colours,
+    spectrogram_pixels,
+)
 
 SOURCES = ("vocals", "drums", "bass", "other")
 SHAPE = (129, 50)  # n_fft 256, hop 64, 3.2 s at 1 kHz
@@ -88,3 +96,35 @@ def test_nothing_to_draw_is_refused(tmp_path):
         draw_spectrograms({}, 1000, 64, tmp_path / "x.png")
     with pytest.raises(InputError, match=r"at least one frame, got mixture: \(5, 0\)"):
         draw_spectrograms({"mixture": torch.ones(5, 0)}, 1000, 64, tmp_path / "x.png")
+
+
+def test_a_picture_without_axes_has_a_tone_at_its_mark_and_no_more_columns_than_frames():
+    spectrum = torch.full((2049, 30), 1e-6)
+    spectrum[round(1000 / 22_050 * 2048)] = 1.0
+    pixels = spectrogram_pixels(spectrum, 44_100, 1024, loudest=1.0, rows=200)
+    assert pixels.shape == (200, 30, 3)
+    brightness = pixels.sum(axis=(1, 2), dtype=int)
+    assert 1 - brightness.argmax() / 200 == pytest.approx(frequency_marks(44_100)["1 kHz"], abs=0.01)
+    assert brightness.max() > 100 * brightness.min()
+
+
+def test_what_is_80_db_below_the_given_loudest_is_black_and_what_is_louder_is_as_white_as_that():
+    levels = [spectrogram_pixels(torch.full(SHAPE, level), 8000, 64, loudest=0.1) for level in (1e-5, 0.1, 10.0)]
+    assert levels[0].max() < 10
+    assert levels[1].min() > 180
+    assert (levels[1] == levels[2]).all()
+
+
+def test_a_map_without_axes_has_the_owners_colours_where_it_is_loud_and_is_dark_where_not():
+    owner = torch.zeros(SHAPE, dtype=torch.long)
+    owner[:, 25:] = 1
+    energy = torch.ones(SHAPE)
+    energy[:, :5] = 1e-9
+    pixels = segmentation_pixels(owner, energy, SOURCES, 8000, 64, rows=40)
+    for column, colour in {2: "#101216", 10: SOURCE_COLOURS["vocals"], 40: SOURCE_COLOURS["drums"]}.items():
+        assert (np.abs(pixels[:, column] / 255 - np.array(to_rgb(colour))) < 1.5 / 255).all()
+
+
+def test_frequencies_above_the_picture_have_no_mark():
+    assert list(frequency_marks(8000)) == ["0.2 kHz", "1 kHz"]
+    assert list(frequency_marks(44_100)) == ["0.2 kHz", "1 kHz", "5 kHz"]

@@ -39,7 +39,7 @@ def excerpts(trial: Path, stems: Sequence[str]) -> list[Excerpt]:
     found: dict[str, Excerpt] = {}
     known = "|".join(re.escape(stem) for stem in stems)
     pattern = re.compile(
-        rf"(?P<track>.+)_(?:mixture|(?P<stem>{known + '|' if known else ''}[^_]+)_(?P<kind>reference|estimate))"
+        rf"(?P<track>.+?)_(?:mixture|(?P<stem>{known + '|' if known else ''}[^_]+)_(?P<kind>reference|estimate))"
     )
     folder = trial / "audio"
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
