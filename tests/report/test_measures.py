@@ -15,6 +15,7 @@ from unetsep.report.measures import measure
         ("cost/params", 610, "610"),
         ("cost/depth", 3.0, "3"),
         ("cost/receptive_field_seconds", math.inf, "∞"),
+        ("cost/receptive_field_hz", 1434.6, "1435 Hz"),
         ("val/usdr", math.nan, "-"),
         ("val/my_own", 0.123456, "0.123"),
     ],

@@ -28,7 +28,7 @@ class Measure:
             return f"{value:.2f}"
         if self.name == "parameters":
             return _with_prefix(value)
-        if float(value).is_integer() and abs(value) < 1e6:
+        if 1000 <= abs(value) < 1e6 or (float(value).is_integer() and abs(value) < 1000):
             return f"{value:.0f}"
         return f"{value:.3g}"
 
