@@ -49,6 +49,9 @@ def losses(server: WandbServer) -> list[list[float]]:
 def test_runs_are_uploaded_with_their_sounds_and_a_stopped_training_becomes_one_run(sweep, server, capfd):
     assert sync(sweep, "team/music") == 0
     assert losses(server) == [[1.0, 0.5], [2.0], [3.0]]
+    [rows] = [run for run in server.history.values() if [line.get("train/loss") for line in run] == [1.0, 0.5]]
+    assert rows[0]["_step"] < rows[1]["_step"]  # rows of one number are not told apart
+    assert {run["host"] for run in server.runs.values()} == {"-"}  # this machine's name is nobody's business
     assert {(run["entity"], run["project"], run["groupName"]) for run in server.runs.values()} == {
         ("team", "music", "tiny")
     }

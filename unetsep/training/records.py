@@ -138,7 +138,9 @@ def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
 class WandbRun(WandbLogger):
     """One Weights & Biases run per training, in the run's folder, silent and closed at its end.
 
-    A training that is stopped and goes on keeps the run's id, so that `wandb sync` makes one run of its parts.
+    A training that is stopped and goes on keeps the run's id, so that `wandb sync` makes one run of its parts. Offline,
+    wandb 0.31 numbers the rows of every part from 0, so that they would not be told apart: here each part numbers them
+    from another million on.
 
     Args:
         folder: of the run; the files lie in `wandb/` there.
@@ -164,31 +166,41 @@ class WandbRun(WandbLogger):
         )
         self._wandb_init.pop("anonymous", None)  # wandb warns of the argument, which Lightning always passes
 
+    def _parts(self) -> list[Path]:
+        """What the folder holds of the run."""
+        # such as `offline-run-20261125_222600-dbfffa4c`, and `...-1` for a second part that begins in the same second
+        return sorted((self.folder / "wandb").glob("*run-*-*"))
+
     def _run_id(self) -> str:
         """The id of the run that the folder holds, or else a new one."""
-        # such as `offline-run-20261125_222600-dbfffa4c`, and `...-1` for a second part that begins in the same second
-        held = sorted((self.folder / "wandb").glob("*run-*-*"))
+        held = self._parts()
         # not wandb's own generator: one seed for every trial must not make one id for every trial
         return held[-1].name.partition("run-")[2].split("-")[1] if held else uuid.uuid4().hex[:8]
 
     @property
     def experiment(self) -> Any:
         """The open `wandb` run."""
+        earlier = 0
         if self._experiment is None:
             import wandb
 
+            earlier = len(self._parts()) if self.mode == "offline" else 0  # online, the server knows its rows
             self._wandb_init["settings"] = wandb.Settings(
                 silent=True,
                 console="off",  # the terminal is the user's
                 disable_git=True,
                 save_code=False,
                 x_disable_meta=True,  # host, user and paths are nobody's business
+                host="-",
                 x_transaction_log_flush_interval=1.0,  # what a killed run loses, in seconds
             )
             (self.folder / "wandb").mkdir(parents=True, exist_ok=True)  # wandb falls back to a temporary folder
             if wandb.run is not None:  # left open by someone else; Lightning would write into it
                 wandb.run.finish()
-        return super().experiment
+        run = super().experiment
+        if earlier:
+            run.log({}, step=1_000_000 * earlier, commit=False)
+        return run
 
     @rank_zero_only
     def summarise(self, numbers: Mapping[str, float]) -> None:
