@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import altair as alt
+import vl_convert
 
 from unetsep.report.measures import measure
 from unetsep.report.run import Run, Trial
@@ -195,6 +196,15 @@ def spec_of(chart: alt.LayerChart | alt.Chart, colours: Mapping[str, str]) -> Sp
     }
     font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
     return chart.configure(background="transparent", font=font, axis=axis, view={"stroke": None}).to_dict()
+
+
+def front_svg(run: Run) -> str:
+    """The first of `costs_of` against the score as a picture by itself, for slides and papers; empty without a cost."""
+    if not (costs := costs_of(run)):
+        return ""
+    drawn = spec_of(score_against(run, costs[0], ON_PAPER).properties(width=720), ON_PAPER)
+    drawn["datasets"]["trials"] = rows(run)
+    return vl_convert.vegalite_to_svg({**drawn, "background": ON_PAPER["paper"]})
 
 
 def scale_of(values: Sequence[float], **more: Any) -> alt.Scale:

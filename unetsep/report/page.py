@@ -68,26 +68,19 @@ def write_report(run: Run, out: Path | None = None, *, heard: int = HEARD, live:
     link = _linker(folder, run, copy=out is not None)
     write_csv(run, run.trials, folder / "trials.csv")
     write_csv(run, run.front, folder / "pareto.csv")
-    costs = charts.costs_of(run)
-    if costs:
-        drawn = charts.spec_of(
-            charts.score_against(run, costs[0], charts.ON_PAPER).properties(width=720), charts.ON_PAPER
-        )
-        drawn["datasets"]["trials"] = charts.rows(run)
-        _write(folder / "front.svg", vl_convert.vegalite_to_svg({**drawn, "background": charts.ON_PAPER["paper"]}))
+    if picture := charts.front_svg(run):
+        _write(folder / "front.svg", picture)
     if outline := read_outline(run.front[0].folder):
         _write(
             folder / "best.svg",
             draw(outline).replace("<svg ", f'<svg style="background: {charts.ON_PAPER["paper"]}" ', 1),
         )
-    _write(folder / "index.html", _page(run, folder, link, costs, heard, copy=out is not None, live=live))
+    _write(folder / "index.html", _page(run, folder, link, heard, copy=out is not None, live=live))
     return folder / "index.html"
 
 
-def _page(
-    run: Run, folder: Path, link: Callable[[Path], str], costs: list[str], heard: int, *, copy: bool, live: bool
-) -> str:
-    columns, varied = leaderboard_columns(run), settings.settings_of(run)
+def _page(run: Run, folder: Path, link: Callable[[Path], str], heard: int, *, copy: bool, live: bool) -> str:
+    columns, varied, costs = leaderboard_columns(run), settings.settings_of(run), charts.costs_of(run)
     shares = settings.importances(run, varied)
     known = [trial for rank, trial in enumerate(run.ranked) if rank < heard or trial.key in run.front_keys]
     data: dict[str, Any] = {
