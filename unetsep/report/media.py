@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +35,7 @@ NUMBERS = "scores.json"
 
 
 def listening(run: Run, trials: Sequence[Trial], page: Path, *, copy: bool) -> dict[str, Any] | None:
-    """Everything that can be heard of the trials, by track, as plain data; None where there is nothing.
+    """Everything that can be heard of the trials as plain data, tracks that most have first; None where nothing can.
 
     Pictures are drawn into `media/` beside the page, and again only where a sound is newer. A track's mixture and
     references are those of the first trial that has them. What cannot be read, as of a training that was killed while
@@ -58,7 +59,8 @@ def listening(run: Run, trials: Sequence[Trial], page: Path, *, copy: bool) -> d
         with suppress(InputError):
             drawn[key, name] = _trial(excerpt, stems, page, page / "media" / name / key, copy=copy)
     tracks = []
-    for name in sorted({name for _, name in drawn}):
+    shared = Counter(name for _, name in drawn)
+    for name in sorted(shared, key=lambda name: (-shared[name], name)):
         of_track = {key: heard[key, track] for key, track in drawn if track == name}
         told = {key: drawn[key, name] for key in of_track}
         tracks.append(_track(name, of_track, stems, page, copy=copy) | {"trials": told})

@@ -112,7 +112,7 @@ if (page.data.listening) {
       body.unshift(element("tr", {}, element("th", { scope: "row" }, "mixture"), whole));
     }
     section.querySelector(".desk").replaceChildren(
-      element("thead", {}, element("tr", {}, element("td", {}), ...columns().map(heading))), element("tbody", {}, ...body));
+      element("caption", {}, `${excerpt.track}, SDR in dB`), element("thead", {}, element("tr", {}, element("td", {}), ...columns().map(heading))), element("tbody", {}, ...body));
   };
 
   // Beside and below: how well each moment is separated, the chosen row of everybody, and who owns which bin.
