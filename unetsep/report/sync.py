@@ -47,7 +47,7 @@ def sync(folder: Path, project: str | None = None) -> int:
         )
     if not waiting:
         return 0
-    refuse_without_login("an upload")
+    refuse_without_login("uploading")
     options = ["--project", name, *(["--entity", entity] if entity else [])]
     with tempfile.TemporaryDirectory() as logs:  # which it would leave in the folder one works in, as `wandb`
         command = [sys.executable, "-m", "wandb", "sync", *options, *map(str, waiting)]

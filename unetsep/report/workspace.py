@@ -67,7 +67,7 @@ def publish(run: Run, project: str) -> str:
     entity, name = entity_and_project(project)
     if not entity:
         raise refused(project)
-    refuse_without_login("a report there")
+    refuse_without_login("publishing a report")
     report = _report(run, entity, name)
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # it would tell an address that a question mark cuts off
