@@ -19,7 +19,7 @@ import report
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.report.browser.chromium import NARROW, WIDE, chromium, new_page, program
+from tests.report.browser.chromium import NARROW, WIDE, chromium, new_page, program, seconds_busy
 from tests.report.whole_sweeps import write_large_sweep, write_sounds
 from unetsep.report.page import HEARD, write_report
 from unetsep.report.reading import read_runs
@@ -62,8 +62,9 @@ def opened(browser: Any, page: Path, size: tuple[int, int]) -> dict[str, float]:
     window.wait_for_function(OPEN, timeout=60_000)
     passed = time.perf_counter() - begun
     times = {name: at / 1000 for name, at in window.evaluate(TIMES).items() if at is not None}
+    times |= {"open, by the clock outside": passed, "processor time of the page": seconds_busy(window)}
     window.context.close()
-    return times | {"open, by the clock outside": passed}
+    return times
 
 
 def megabytes(folder: Path) -> dict[str, float]:

@@ -71,6 +71,14 @@ def new_page(browser: Browser, size: tuple[int, int] = WIDE, *, dark: bool = Fal
     return context.new_page()
 
 
+def seconds_busy(page: Page) -> float:
+    """How much of a processor a page's process has used so far; others on the machine do not count."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return next(each["value"] for each in metrics if each["name"] == "ProcessTime")
+
+
 def open_file(page: Page, path: Path, fragment: str = "") -> Page:
     """Opens a file from the disk and waits until everything that it names is loaded."""
     page.goto(path.resolve().as_uri() + fragment, wait_until="load")

@@ -1,7 +1,6 @@
 """A report over hundreds of trials; `benchmarks/page.py` measures it in detail."""
 
 import statistics
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from unetsep.report.page import write_report
 from unetsep.report.reading import read_runs
 
 from ..whole_sweeps import write_large_sweep
-from .chromium import new_page
+from .chromium import new_page, seconds_busy
 from .parts import POINTS, compared, drawn, point, shown
 
 
@@ -23,15 +22,14 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_500_trials_open_in_two_seconds_and_take_less_than_20_mb(browser: Browser, large: Path) -> None:
     seconds = []
-    for _ in range(5):
+    for _ in range(3):
         page = new_page(browser)
-        begun = time.perf_counter()
         page.goto(large.as_uri(), wait_until="load")
         drawn(page)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(seconds_busy(page))
         assert page.locator(POINTS).count() > 400
         page.context.close()
-    assert statistics.median(seconds) < 2
+    assert 0.1 < statistics.median(seconds) < 2
     files = [file for file in large.parent.rglob("*") if file.is_file() and file.suffix != ".flac"]
     assert sum(file.stat().st_size for file in files) < 20e6
 
@@ -39,7 +37,7 @@ def test_500_trials_open_in_two_seconds_and_take_less_than_20_mb(browser: Browse
 @pytest.mark.slow
 def test_among_500_trials_one_is_found_and_compared_at_once(visit, large: Path) -> None:
     page = drawn(visit(large))
-    begun = time.perf_counter()
+    begun = seconds_busy(page)
     page.locator("#filter").fill("depth<=2 block=ResidualBlock")
     found = shown(page)
     assert 0 < len(found) < 100
@@ -47,4 +45,4 @@ def test_among_500_trials_one_is_found_and_compared_at_once(visit, large: Path) 
     assert found[-1] in compared(page)
     point(page, found[0]).hover(force=True)
     assert page.locator("#card h3").inner_text().startswith("Trial ")
-    assert time.perf_counter() - begun < 3
+    assert seconds_busy(page) - begun < 2
