@@ -45,9 +45,15 @@ if (page.data.listening) {
     if (!audio) return;
     audio.loop = loop.checked;
     prepare();
-    try { await audio.play(); } catch { /* another was chosen before it could begin, or it cannot be decoded */ }
+    const begun = audio.play();
+    tell();
+    try { await begun; } catch { /* another was chosen before it could begin, or it cannot be decoded */ }
   };
-  const toggle = () => page.playing() ? audio.pause() : start();
+  const toggle = () => {
+    if (!page.playing()) return start();
+    audio.pause();
+    tell();  // now: its event comes later
+  };
   page.playing = () => Boolean(audio && !audio.paused && !audio.error);
 
   const choose = (row, column, { playing = page.playing(), at = audio?.currentTime ?? 0 } = {}) => {
