@@ -1,15 +1,29 @@
-"""What the README tells a newcomer to type and to write is taken by the program."""
+"""What the README tells a newcomer to type and to write is taken by the program.
 
+Everything that `unetsep` is told there is carried out, on little music and few steps, but for Ray's clusters
+(`tests/sweep/test_cluster.py` trains on one), which are parsed by the programs that they are for, and uploads to
+Weights & Biases, which end where one must be logged in (`tests/report/test_sync.py` goes on from there). What `make`
+would do is asked of `make`, as it would install everything once more.
+"""
+
+import argparse
 import re
+import runpy
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from unetsep.__main__ import main
+from unetsep.audio.files import read_audio, write_audio
 from unetsep.cli import UnetsepCLI
-from unetsep.sweep.question import read_sweep
+from unetsep.sweep import _parser as sweep_parser
+from unetsep.sweep.question import read_overrides, read_sweep
 from unetsep.sweep.trial import CommandLine
 
 ROOT = Path(__file__).parent.parent
@@ -20,11 +34,20 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
+def lines():
+    """The words of every command line, its continued lines joined and its comments dropped."""
+    text = "\n".join(blocks("sh")).replace("\\\n", " ")
+    return [words for line in text.splitlines() if (words := shlex.split(line, comments=True))]
+
+
+def unetsep_commands():
+    """What `unetsep` is told, in order; a command may have another one before it, as Ray's has."""
+    return [words[words.index("unetsep") + 1 :] for words in lines() if "unetsep" in words]
+
+
 def commands(verb):
-    """The arguments of every command of a verb, its continued lines joined and its comments dropped."""
-    lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
-    words = [shlex.split(line, comments=True) for line in lines]
-    return [each[2:] for each in words if each[:2] == ["unetsep", verb]]
+    """The arguments of every command of a verb."""
+    return [each[1:] for each in unetsep_commands() if each[0] == verb]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +84,141 @@ def test_every_file_and_verb_that_it_names_is_there(capsys):
     verbs = re.findall(r"^  (\w+)  ", capsys.readouterr().out, flags=re.MULTILINE)
     used = {words[1] for line in "\n".join(blocks("sh")).splitlines() if (words := line.split())[:1] == ["unetsep"]}
     assert used <= set(verbs)
+
+
+def made(command):
+    """The command lines that a target of `make` consists of, without carrying them out."""
+    printed = subprocess.run(["make", "-n", *command], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    printed = printed.replace("\\\n", " ")
+    return [shlex.split(line) for line in printed.splitlines() if line.startswith(".venv/bin/") or "-m pytest" in line]
+
+
+def test_every_command_line_is_one_of_those_that_are_tested_here():
+    known = {"unetsep", "make", "export", "ray", "srun", "(umask", "head=$(scontrol"}
+    assert {words[0] for words in lines()} == known
+    for block in blocks("sh"):
+        subprocess.run(["bash", "-n"], input=block, check=True, text=True)
+
+
+@pytest.mark.parametrize("command", [words[1:] for words in lines() if words[0] == "make"], ids=" ".join)
+def test_every_make_command_asks_for_what_the_program_takes(command):
+    *_, last = made(command)
+    if command[0] == "test":
+        assert last[1:5] == [".venv/bin/python", "-m", "pytest", "tests"]
+        return
+    given, rest = sweep_parser().parse_known_args(last[2:])
+    assert last[:2] == [".venv/bin/unetsep", "sweep"]
+    sweep = read_sweep(ROOT / given.file, given.trials, given.data, read_overrides(rest), given.storage)
+    sweep.space.check(CommandLine("readme").resolve)
+
+
+@pytest.mark.parametrize("args", [args for args in commands("sweep") if "--ray" in args], ids=" ".join)
+def test_every_sweep_on_a_cluster_is_one_that_the_program_takes(args):
+    given, rest = sweep_parser().parse_known_args(args)
+    assert (given.file, rest) == ("sweeps/shallow.yaml", [])
+    assert given.ray in ("local", "auto")
+
+
+def test_ray_knows_every_command_that_it_is_given():
+    cli = pytest.importorskip("ray.scripts.scripts").cli
+    text = "\n".join(blocks("sh")).replace("\\\n", " ").replace("$head", "node").replace("$SLURM_JOB_NUM_NODES", "4")
+    given = [shlex.split(line, comments=True) for line in re.findall(r"\bray ((?:start|symm|get)[^)\n]*)", text)]
+    assert {name for name, *_ in given} == {"start", "symmetric-run", "get-auth-token"}
+    for name, *args in given:
+        cli.commands[name].make_context(name, args)  # parses, and does no more
+
+
+class ParsedError(Exception):
+    """Ends a program after it has understood what it was given."""
+
+
+@pytest.mark.parametrize("command", re.findall(r"`python (benchmarks/[^`]+)`", README))
+def test_every_benchmark_takes_the_arguments_that_its_numbers_came_from(command, monkeypatch):
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_and_end(*args, **kwargs):
+        parse(*args, **kwargs)
+        raise ParsedError
+
+    script, *args = shlex.split(command)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_end)
+    monkeypatch.setattr(sys, "argv", [script, *args])
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    with pytest.raises(ParsedError):
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+
+
+def test_every_extra_that_it_installs_is_offered():
+    named = set(re.findall(r"'\.\[(\w+)\]'", README.replace("\n", " ")))
+    offered = set(
+        re.findall(r"^(\w+) = \[$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    )
+    assert {"ray", "postgresql"} <= named <= offered
+
+
+BRIEF = ["--trainer.max_epochs=1", "--data.batches_per_epoch=1", "--listening.tracks=1", "--wandb=offline"]
+LITTLE = {"--train": "3", "--valid": "2", "--test": "1", "--seconds": "6"}  # of music
+LOGGED_OUT = ("--wandb", "--sync")
+
+
+def shortened(args):
+    """The same command, on little music and for few steps."""
+    args = [LITTLE.get(before, word) for before, word in zip(["", *args[:-1]], args, strict=True)]
+    if args[0] == "sweep" and "--status" not in args:
+        return [*args, "--data=data/songs", *BRIEF]
+    if args[0] == "fit":
+        epochs = 2 if "--resume" in args else 1
+        return [*args, *BRIEF, f"--trainer.max_epochs={epochs}"]
+    return args
+
+
+@pytest.mark.slow
+def test_every_command_does_what_it_is_there_for(monkeypatch, tmp_path, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "wandb"))
+    shutil.copytree(ROOT / "sweeps", "sweeps")
+    synth, *others = (args for args in unetsep_commands() if "--ray" not in args)
+    assert synth[:2] == ["data", "synth"]
+    assert main(shortened(synth)) == 0
+    train, test = (next(Path("data/songs", split).iterdir()) for split in ("train", "test"))
+
+    # what the reader has: a song, somebody's estimates, the answer of `make sweep`, and that of another sweep
+    shutil.copy(test / "mixture.wav", "song.wav")
+    for stem in ("vocals", "drums", "bass", "other"):
+        sound, rate = read_audio(test / f"{stem}.wav")
+        noise = 0.01 * np.random.default_rng(0).standard_normal(sound.shape)
+        write_audio(Path("others", test.name, f"{stem}.wav"), 0.9 * sound + noise, rate)
+    (swept,) = made(["sweep"])
+    assert main([*shortened(swept[1:]), "--trials=2"]) == 0
+    best = sorted(Path("runs/shallow/pareto").glob("*.yaml"))[0]
+    Path("runs/other/pareto").mkdir(parents=True)
+    shutil.copy(best, "runs/other/pareto/0007.yaml")
+
+    for args in others:
+        here = [word.replace("NUMBER", best.stem).replace("TRACK", train.name) for word in shortened(args)]
+        if "--enqueue" in here:
+            here.append("--trials=3")  # one more than were trained
+        code = main(here)
+        said = capfd.readouterr()
+        if set(here) & set(LOGGED_OUT):
+            assert (code, "wandb login" in said.out + said.err) == (2, True), here
+        else:
+            assert code == 0, (here, said.err)
+    for file in (
+        "pictures",
+        "runs/gates/checkpoints/best.ckpt",
+        "runs/skips/report/index.html",
+        "stems/vocals.wav",
+        "scores/longer/scores.csv",
+        "scores/others/scores.csv",
+        "reports/skips/media",
+        "reports/both/index.html",
+        "skips.json",
+    ):
+        assert Path(file).exists(), file
+    assert len(list(Path("runs/shallow/trials").iterdir())) == 3
 
 
 def test_every_target_that_it_names_is_in_the_makefile():

@@ -27,3 +27,12 @@ def test_a_sweep_without_a_floor_or_a_cost_still_has_an_answer(tmp_path):
     folder = write_sweep(tmp_path / "s", floor=None, objectives={"val/loss": "minimize"})
     write_trial(folder, 0, scores={"val/loss": 0.25}, cost={"depth": 2})
     assert answer(read_run(folder)) == ["Trial 0 is best: loss 0.25, with depth 2."]
+
+
+def test_a_second_score_is_no_price(tmp_path):
+    folder = write_sweep(tmp_path / "s", objectives={"val/csdr": "maximize", "val/usdr": "maximize"})
+    write_trial(folder, 0, scores={"val/csdr": 3.0, "val/usdr": 4.0}, cost={"depth": 1})
+    write_trial(folder, 1, scores={"val/csdr": 2.9, "val/usdr": 4.5}, cost={"depth": 2})
+    assert answer(read_run(folder)) == [
+        "Trial 0 is best: csdr 3.00 dB, with usdr 4.00 dB and depth 1."
+    ]

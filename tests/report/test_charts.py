@@ -4,10 +4,21 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 import vl_convert
 
-from unetsep.report.charts import ON_PAGE, ON_PAPER, costs_of, rows, score_against, spec_of, words
+from unetsep.report.charts import (
+    ON_PAGE,
+    ON_PAPER,
+    costs_of,
+    front_svg,
+    learning,
+    rows,
+    score_against,
+    spec_of,
+    words,
+)
 from unetsep.report.effects import parallel, score_by, skip_chart
 from unetsep.report.reading import read_run
 from unetsep.report.settings import fields, importances, settings_of
@@ -74,6 +85,64 @@ def test_seeds_spread_is_drawn_where_it_is_known(tmp_path):
     assert "usdr, dB</text>" in drawn, "the axis is that of the score alone"
 
 
+def test_in_another_plane_its_own_front_is_filled(sweep):
+    # by parameters trial 0 is the best and the cheapest; by multiply-adds 0, 2 and 3 are on the front
+    for cost, front in (("gmacs_per_second", 3), ("params", 1)):
+        spec = spec_of(score_against(read_run(sweep), cost, ON_PAPER), ON_PAPER)
+        data = {**spec["datasets"], "trials": rows(read_run(sweep))}
+        svg = vl_convert.vegalite_to_svg({**spec, "width": 400, "datasets": data})
+        assert svg.count(f'fill="{ON_PAPER["accent"]}"') == front
+
+
+def test_one_trial_without_any_bound_is_a_picture_too(tmp_path):
+    folder = write_sweep(tmp_path / "s", floor=None)
+    write_trial(folder, 0, usdr=5.0, gmacs=0.1)
+    write_trial(folder, 1, usdr=2.0, gmacs=0.2)
+    assert "usdr, dB" in front_svg(read_run(folder))
+
+
+def test_a_cost_that_only_unscored_trials_differ_in_is_no_axis(tmp_path):
+    folder = write_sweep(tmp_path / "s")
+    write_trial(folder, 0, usdr=5.0, gmacs=0.1)
+    for number in (1, 2):
+        write_trial(folder, number, usdr=math.nan, gmacs=0.1, cost={"rtf_cpu": 0.1 * number, "gmacs_per_second": 0.1})
+    assert costs_of(read_run(folder)) == []
+
+
+def test_a_cost_that_the_sweep_minimises_is_an_axis_whichever_it_is(tmp_path):
+    folder = write_sweep(tmp_path / "s", objectives={"val/usdr": "maximize", "cost/receptive_field_hz": "minimize"})
+    for number in range(2):
+        write_trial(folder, number, usdr=1.0 + number, cost={"receptive_field_hz": 100.0 * (number + 1), "depth": 1})
+    assert costs_of(read_run(folder)) == ["receptive_field_hz"]
+
+
+def test_infinity_in_a_setting_is_a_choice_and_no_place_on_an_axis(tmp_path):
+    folder = write_sweep(tmp_path / "s")
+    for number, clip in enumerate([1.0, math.inf, 2.0, 1.0]):
+        write_trial(folder, number, usdr=float(number), gmacs=0.1, params={"a.clip": clip, DEPTH: 1 + number % 2})
+    run = read_run(folder)
+    clip = next(setting for setting in settings_of(run) if setting.name == "clip")
+    assert (clip.shown, clip.is_range) == (("1", "2", "inf"), False)
+    assert json.dumps(spec_of(parallel(run, settings_of(run), {}, ON_PAGE), ON_PAGE), allow_nan=False)
+
+
+def test_depth_as_a_cost_is_not_a_second_axis_of_that_name(tmp_path):
+    folder = write_sweep(tmp_path / "s", objectives={"val/usdr": "maximize", "cost/depth": "minimize"})
+    run = searched(folder)
+    lines = values(spec_of(parallel(run, settings_of(run), {}, ON_PAGE), ON_PAGE), "key")
+    assert len({(row["key"], row["axis"]) for row in lines}) == len(lines)
+
+
+@pytest.mark.parametrize("first", [3, 300])
+def test_every_rung_is_written_in_full_below_the_learning_curves(tmp_path, first):
+    folder = write_sweep(tmp_path / "s", rungs={"unit": "steps", "first": first, "eta": 3, "last": 9 * first})
+    for number in range(2):
+        write_trial(folder, number, 3.0, 0.1, rungs=[{"val/usdr": 1.0 + number + rung} for rung in range(3)])
+    spec = spec_of(learning(read_run(folder), ON_PAPER), ON_PAPER)
+    svg = vl_convert.vegalite_to_svg({**spec, "width": 600, "datasets": {**spec["datasets"], "curves": []}})
+    assert {str(first), str(3 * first), str(9 * first)} <= set(re.findall(r">(\d+)</text>", svg))
+
+
 @pytest.mark.parametrize("cost", ["gmacs_per_second", "params", "depth"])
 def test_every_chart_is_one_that_vega_draws(sweep, cost):
     spec = spec_of(score_against(read_run(sweep), cost, ON_PAPER), ON_PAPER)
@@ -126,14 +195,47 @@ def test_a_depth_that_was_not_suggested_is_a_setting_all_the_same(tmp_path):
 
 def test_what_decides_the_score_is_more_important_than_what_does_not(tmp_path):
     run = searched(write_sweep(tmp_path / "s"))
-    shares = {key.split(".")[-1]: share for key, share in importances(run, settings_of(run)).items()}
+    told = importances(run, settings_of(run))
+    shares = {key.split(".")[-1]: share for key, share in told.shares.items()}
+    assert (told.trials, told.explained > 0.8) == (24, True)
     assert shares["depth"] > 5 * shares["lr"]
     assert math.isclose(sum(shares.values()), 1.0, abs_tol=1e-6)
 
 
 def test_of_few_trials_no_importance_is_known(tmp_path):
     run = searched(write_sweep(tmp_path / "s"), trials=9)
-    assert importances(run, settings_of(run)) == {}
+    assert importances(run, settings_of(run)) is None
+
+
+def test_where_settings_foretell_nothing_no_importance_is_told(tmp_path):
+    folder = write_sweep(tmp_path / "s")
+    random = np.random.default_rng(0)
+    for number in range(40):
+        params = {DEPTH: 1 + number % 4, "model.optimizer.init_args.lr": float(random.uniform(1e-3, 1e-2))}
+        write_trial(folder, number, usdr=float(random.standard_normal()), gmacs=0.1, params=params)
+    run = read_run(folder)
+    assert importances(run, settings_of(run)) is None
+
+
+def test_equal_scores_have_no_reasons(tmp_path):
+    folder = write_sweep(tmp_path / "s")
+    for number in range(12):
+        write_trial(folder, number, usdr=3.0, gmacs=0.1 * (number + 1))
+    assert importances(read_run(folder), settings_of(read_run(folder))) is None
+
+
+def test_importances_compare_trials_that_were_trained_for_as_long(tmp_path):
+    folder = write_sweep(tmp_path / "s", rungs={"unit": "epochs", "first": 1, "eta": 3, "last": 9})
+    for number in range(40):
+        matters, promoted = number % 2, number % 20 == 19
+        first = {"val/usdr": 2.0 + matters + 0.001 * (number % 7)}
+        rungs = [first, {"val/usdr": 6.0}] if promoted else [first]
+        params = {"a.matters": matters, "a.irrelevant": "of the promoted" if promoted else "of the others"}
+        write_trial(folder, number, rungs[-1]["val/usdr"], 0.1, state="stopped", rungs=rungs, params=params)
+    run = read_run(folder)
+    told = importances(run, settings_of(run))
+    assert (told.amount, told.trials) == (1.0, 40)
+    assert told.shares["a.matters"] > 0.9
 
 
 def test_the_skips_are_compared_level_by_level(tmp_path):

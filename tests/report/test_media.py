@@ -1,6 +1,8 @@
 """What the page plays and shows of each excerpt."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -178,8 +180,42 @@ def test_pictures_are_small_and_drawn_again_only_for_a_newer_sound(trials, tmp_p
     assert after["excerpts"][0]["trials"]["1"]["stems"]["bass"]["usdr"] < 0
 
 
-def test_a_trial_whose_sound_was_cut_off_is_left_out_and_the_others_are_heard(trials):
+def test_a_sound_that_was_cut_off_is_left_out_and_the_others_are_heard(trials):
     for trial in trials:
         put_all(trial)
     (trials[0] / "audio" / "song_bass_estimate.flac").write_bytes(b"fLaC")
-    assert list(told(trials)["excerpts"][0]["trials"]) == ["1"]
+    heard = told(trials)["excerpts"][0]["trials"]
+    assert "bass" not in heard["0"]["stems"]
+    assert heard["0"]["stems"].keys() | {"bass"} == heard["1"]["stems"].keys()
+
+
+def test_another_sweep_in_the_same_folder_brings_its_own_sounds_however_old_they_are(trials, tmp_path):
+    for trial in trials:
+        put_all(trial)
+    first = told(trials[:1], tmp_path / "page", copy=True)["excerpts"][0]["trials"]["0"]["stems"]["bass"]
+    shutil.copytree(trials[0].parent.parent, tmp_path / "other")
+    other = tmp_path / "other" / "trials" / "0000"
+    put(other, "bass_estimate", tone("vocals"))
+    for sound in (other / "audio").iterdir():
+        os.utime(sound, (0, 0))
+    second = told([other], tmp_path / "page", copy=True)["excerpts"][0]["trials"]["0"]["stems"]["bass"]
+    assert first["usdr"] > 0 > second["usdr"]
+    taken = tmp_path / "page" / second["sound"]
+    assert taken.read_bytes() == (other / "audio" / "song_bass_estimate.flac").read_bytes()
+
+
+@pytest.mark.parametrize("damaged", ["", "[]", "{", '{"of": 1}', '{"of": NaN, "scores": []}'])
+def test_a_damaged_file_beside_the_pictures_is_made_anew(trials, tmp_path, damaged):
+    put_all(trials[0])
+    first = told(trials[:1], tmp_path / "page")
+    for kept in (tmp_path / "page").rglob("scores.json"):
+        kept.write_text(damaged)
+    assert told(trials[:1], tmp_path / "page") == first
+
+
+def test_a_link_out_of_the_run_is_neither_shown_nor_sent(trials, tmp_path):
+    put_all(trials[0])
+    sound = trials[0] / "audio" / "song_bass_estimate.flac"
+    sound.rename(tmp_path / "elsewhere.flac")
+    sound.symlink_to(tmp_path / "elsewhere.flac")
+    assert "bass" not in told(trials[:1], tmp_path / "page", copy=True)["excerpts"][0]["trials"]["0"]["stems"]

@@ -61,3 +61,13 @@ def test_seeds_that_the_engine_averaged_keep_their_spread(tmp_path):
 def test_a_sweep_with_one_network_and_one_seed_has_neither(sweep):
     assert networks_by_depth(read_run(sweep)) == {}
     assert seeds_sentence(read_run(sweep)) == ""
+
+
+def test_seeds_are_compared_at_the_rung_that_all_of_them_reached(tmp_path):
+    folder = write_sweep(tmp_path / "s", rungs={"unit": "epochs", "first": 1, "eta": 3, "last": 9})
+    for seed, rungs in enumerate([[3.0], [3.2], [3.1, 7.0]]):
+        params = {"base": "a.yaml", "seed_everything": seed}
+        write_trial(folder, seed, rungs[-1], 0.1, params=params, rungs=[{"val/usdr": value} for value in rungs])
+    (cell,) = over_seeds(read_run(folder))
+    assert cell.score == pytest.approx(3.1)
+    assert cell.spread == pytest.approx(0.1)

@@ -3,11 +3,14 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from unetsep.audio.files import InputError, write_audio
+from unetsep.model import UNet
+from unetsep.model.outline import outline, write_outline
 from unetsep.report import main, read_run, read_runs, write_report
 
 from .sweep_folder import write_sweep, write_trial
@@ -230,3 +233,63 @@ def test_a_report_in_place_of_a_file_is_refused(sweep, tmp_path):
 def test_what_does_not_go_together_is_refused_in_a_line(sweep, args, message):
     with pytest.raises(InputError, match=message):
         main([arg.format(sweep) for arg in args])
+
+
+def test_the_pictures_for_slides_are_whole_and_go_when_there_is_nothing_to_draw(sweep):
+    rows = outline(UNet(2, 8, 65, depth=2, width=4))
+    write_outline(sweep / "trials/0000", rows)
+    page = write_report(read_run(sweep))
+    for name, words in (("front.svg", "floor 2.00 dB"), ("best.svg", "A U-Net of depth 2")):
+        tree = ElementTree.parse(page.parent / name)
+        assert tree.getroot().tag.endswith("svg")
+        assert words in (page.parent / name).read_text(encoding="utf-8")
+    (sweep / "trials/0000/unet.json").write_text("[" * 100_000)
+    write_report(read_run(sweep))
+    assert not (page.parent / "best.svg").exists()
+
+
+def test_what_several_sweeps_differ_in_is_said(sweep, tmp_path):
+    other = write_sweep(tmp_path / "skips", floor=1.0, rungs={"unit": "epochs", "first": 1, "eta": 3, "last": 9})
+    write_trial(other, 0, usdr=6.0, gmacs=2.0, rungs=[{"val/usdr": 6.0}])
+    text = plain(read(write_report(read_runs([sweep, other]), tmp_path / "both")).text)
+    assert "The sweeps differ in the floor of their tracks" in text
+    assert "other lengths of training" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("floor.json", '{"usdr": 2.'),
+        ("floor.json", '["usdr"]'),
+        ("trials/0001/result.json", '{"state": "complete", "params": "none", "scores": []}'),
+        ("trials/0001/result.json", '{"state": "complete", "scores": [1, 2]}'),
+        ("trials/0001/unet.json", "[" * 100_000),
+        ("trials/0001/metrics.jsonl", '{"epoch": null, "val/usdr": 3.0}'),
+        ("trials/1\u00b2/result.json", "{}"),
+    ],
+)
+def test_one_damaged_file_costs_no_more_than_what_it_held(sweep, file, content):
+    (sweep / file).parent.mkdir(exist_ok=True)
+    (sweep / file).write_text(content)
+    page = write_report(read_run(sweep))
+    assert {"0", "2", "3"} <= set(data_of(page)["trials"])
+
+
+def test_a_question_that_nobody_asked_is_replaced_by_the_sweeps_own(tmp_path):
+    folder = write_sweep(tmp_path / "s", question=None)
+    write_trial(folder, 0, usdr=3.0, gmacs=0.1)
+    assert "Which configuration is worth its cost?" in plain(read(write_report(read_run(folder))).text)
+
+
+def test_scores_over_seeds_say_whose_sounds_are_heard(sweep):
+    assert "those of the first one" not in read(write_report(read_run(sweep))).text
+    write_trial(sweep, 8, usdr=4.0, gmacs=1.0, spread={"val/usdr": 0.1})
+    assert "sounds, curves and checkpoints are those of the first one" in read(write_report(read_run(sweep))).text
+
+
+def test_a_config_that_is_a_link_is_not_taken_along(sweep, tmp_path):
+    (tmp_path / "secret").write_text("password")
+    (sweep / "trials/0000/config.yaml").symlink_to(tmp_path / "secret")
+    page = write_report(read_run(sweep), tmp_path / "elsewhere")
+    assert data_of(page)["trials"]["0"]["config"] == ""
+    assert not (page.parent / "configs").exists()

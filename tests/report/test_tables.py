@@ -103,3 +103,18 @@ def test_an_infinite_number_is_written_as_such(sweep, tmp_path):
     run = read_run(sweep)
     write_csv(run, run.trials, tmp_path / "trials.csv")
     assert ",inf," in (tmp_path / "trials.csv").read_text()
+
+
+def test_nothing_in_a_runs_folder_commands_the_terminal_or_is_markup(sweep):
+    reason = "a \x1b[2J C:\\data\\[/b] [bold]x"
+    write_trial(sweep, 9, state="failed", reason=reason)
+    text = "\n".join(printed(sweep))
+    assert "\x1b" not in text
+    assert "trial 9 failed: a \ufffd[2J C:\\data\\[/b] [bold]x" in text
+
+
+def test_a_text_in_the_csv_is_no_formula(sweep, tmp_path):
+    write_trial(sweep, 9, state="failed", reason='=HYPERLINK("http://x")', params={LR: "@sum"})
+    write_csv(read_run(sweep), read_run(sweep).trials, tmp_path / "t.csv")
+    row = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))[-1]
+    assert (row["reason"], row[LR]) == ('\'=HYPERLINK("http://x")', "'@sum")

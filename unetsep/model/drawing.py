@@ -88,13 +88,14 @@ class Label(NamedTuple):
     soft: bool = False
 
 
-def draw(rows: list[Row]) -> str:
+def draw(rows: list[Row], background: str = "none") -> str:
     """An SVG of a U-Net's outline, which takes its colours from the page around it.
 
     A bar's height tells the frequency bins and its width the channels, both as logarithms.
 
     Args:
         rows: as `outline` gives them, the bottleneck last.
+        background: a colour, for a picture that stands by itself.
     """
     bars: list[Bar] = []
     skips: list[Skip] = []
@@ -129,6 +130,7 @@ def draw(rows: list[Row]) -> str:
         width=_short(WIDTH),
         height=_short(top - GAP + LINE + 4),
         words=in_words(rows),
+        background=background,
         bars=bars,
         skips=skips,
         labels=labels,

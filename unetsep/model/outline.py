@@ -56,7 +56,7 @@ def read_outline(folder: Path) -> list[Row] | None:
     """The outline that lies in the folder of a run; None where there is none, or none that can be read."""
     try:
         rows = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(rows, list) or len(rows) < 2 or not all(map(_is_row, rows)):
         return None

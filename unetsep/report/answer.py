@@ -29,7 +29,7 @@ def _found(run: Run) -> list[str]:
     reached = f"{score.name} {score.show(best.value(run.score))}"
     sentences = [f"{lead} {best.key} is best: {reached}{above}{_price(run, best)}{_length(run, best)}."]
 
-    if run.cost is None or run.objectives.get(run.cost, False):
+    if run.cost is None or not run.cost.startswith("cost/") or run.objectives.get(run.cost, False):
         return sentences
     said = [best]
     if score.unit == "dB":
@@ -69,12 +69,14 @@ def _length(run: Run, trial: Trial) -> str:
 
 
 def _price(run: Run, trial: Trial, compared: Trial | None = None) -> str:
-    words = []
-    if run.cost and math.isfinite(price := trial.value(run.cost)):
+    words, score = [], ""
+    if run.cost and not run.cost.startswith("cost/"):  # a second score is no price
+        score = f"{measure(run.cost).name} {measure(run.cost).show(trial.value(run.cost))}"
+    elif run.cost and math.isfinite(price := trial.value(run.cost)):
         share = price / compared.value(run.cost) if compared and compared.value(run.cost) > 0 else math.nan
-        words.append(
-            f"at {measure(run.cost).show(price)}" + (f" ({share:.0%} of the cost)" if math.isfinite(share) else "")
-        )
-    if run.cost != "cost/depth" and math.isfinite(depth := trial.value("cost/depth")):
-        words.append(f"with depth {depth:.0f}")
+        of_all = f" ({share:.0%} of the cost)" if math.isfinite(share) else ""
+        words.append(f"at {measure(run.cost).show(price)}{of_all}")
+    depth = trial.value("cost/depth") if run.cost != "cost/depth" else math.nan
+    if told := [*filter(None, [score]), *([f"depth {depth:.0f}"] if math.isfinite(depth) else [])]:
+        words.append(f"with {' and '.join(told)}")
     return ", " + " ".join(words) if words else ""

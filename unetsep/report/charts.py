@@ -4,6 +4,7 @@ A chart's trials are the rows of the page's one data set, `trials`; what a chart
 by their roles: on the page they are CSS variables, so that dark mode and printing need no second chart.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -40,7 +41,7 @@ def rows(run: Run) -> list[dict[str, Any]]:
             "words": words(run, trial),
             "score": _known(trial.value(run.score)),
             "spread": _known(trial.spread.get(run.score, math.nan)),
-            **{cost: _known(trial.value(f"cost/{cost}")) for cost in COSTS},
+            **{cost: _known(trial.value(f"cost/{cost}")) for cost in _costs(run)},
         }
         for trial in run.ranked
     ]
@@ -57,10 +58,15 @@ def words(run: Run, trial: Trial) -> str:
 
 def costs_of(run: Run) -> list[str]:
     """The costs, by name, in which the measured trials differ; what the sweep itself weighs comes first."""
-    own = (run.cost or "").removeprefix("cost/")
-    known = {cost: {trial.value(f"cost/{cost}") for trial in run.ranked} - {math.nan} for cost in COSTS}
-    varied = [cost for cost, values in known.items() if len({value for value in values if math.isfinite(value)}) > 1]
-    return sorted(varied, key=lambda cost: cost != own)
+    scored = [trial for trial in run.ranked if math.isfinite(trial.value(run.score))]
+    known = {cost: {trial.value(f"cost/{cost}") for trial in scored} for cost in _costs(run)}
+    return [cost for cost, values in known.items() if len(set(filter(math.isfinite, values))) > 1]
+
+
+def _costs(run: Run) -> list[str]:
+    """The names of all costs that may be shown, what the sweep itself weighs first."""
+    own = [run.cost.removeprefix("cost/")] if run.cost and run.cost.startswith("cost/") else []
+    return list(dict.fromkeys([*own, *COSTS]))
 
 
 def score_against(run: Run, cost: str, colours: Mapping[str, str]) -> alt.LayerChart:
@@ -122,8 +128,10 @@ def score_against(run: Run, cost: str, colours: Mapping[str, str]) -> alt.LayerC
         bar = base.transform_calculate(low="datum.score - datum.spread", high="datum.score + datum.spread")
         bar = bar.transform_filter("isValid(datum.spread)").mark_rule(color=colours["soft"], aria=False)
         layers.append(bar.encode(x=x, y=alt.Y("low:Q", title=score.heading), y2="high:Q"))
-    layers += [_points(base, colours).encode(x=x, y=y), _ring(base, colours).encode(x=x, y=y)]
-    labels = base.transform_filter("datum.front").mark_text(
+    front = run.front_keys if key == run.cost else {trial.key for trial in _front(run, there, key)}
+    on_front = f"indexof({json.dumps(sorted(front))}, datum.key) >= 0"  # in this plane
+    layers += [_points(base, on_front, colours).encode(x=x, y=y), _ring(base, colours).encode(x=x, y=y)]
+    labels = base.transform_filter(on_front).mark_text(
         align="right", dx=-9, dy=-7, color=colours["ink"], fontWeight="bold", fontSize=12, aria=False
     )
     layers.append(labels.encode(x=x, y=y, text="key:N"))
@@ -159,8 +167,9 @@ def learning(run: Run, colours: Mapping[str, str]) -> alt.LayerChart | None:
         return None
     unit = run.rungs.unit if run.rungs else "epochs"
     scale = alt.Scale(type="log", nice=False) if amounts and amounts[-1] / amounts[0] >= WIDE else alt.Scale(nice=False)
+    whole = "d" if all(float(amount).is_integer() for amount in amounts) else ".1f"  # ~g makes 3e+1 of 27
     ticks = {"values": [float(amount) for amount in amounts]} if amounts else {"tickMinStep": 1}
-    x = alt.X("epochs:Q", title=f"{unit} of training", scale=scale, axis=alt.Axis(format="~g", **ticks))
+    x = alt.X("epochs:Q", title=f"{unit} of training", scale=scale, axis=alt.Axis(format=whole, **ticks))
     y = alt.Y("score:Q", title=measure(run.score).heading, scale=alt.Scale(zero=False))
     grey = alt.Chart(alt.InlineData(climbs))
     layers = [
@@ -195,7 +204,9 @@ def spec_of(chart: alt.LayerChart | alt.Chart, colours: Mapping[str, str]) -> Sp
         "labelLimit": 140,
     }
     font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
-    return chart.configure(background="transparent", font=font, axis=axis, view={"stroke": None}).to_dict()
+    drawn: Spec = chart.configure(background="transparent", font=font, axis=axis, view={"stroke": None}).to_dict()
+    drawn.setdefault("datasets", {})
+    return drawn
 
 
 def front_svg(run: Run) -> str:
@@ -214,11 +225,11 @@ def scale_of(values: Sequence[float], **more: Any) -> alt.Scale:
     return alt.Scale(zero=False, nice=False, padding=24, **more)
 
 
-def _points(base: alt.Chart, colours: Mapping[str, str]) -> alt.Chart:
-    """The trials themselves: filled where on the front. Their class tells the page what may be clicked."""
-    fill = alt.condition("datum.front", alt.value(colours["accent"]), alt.value(colours["paper"]))
-    stroke = alt.condition("datum.front", alt.value(colours["accent"]), alt.value(colours["soft"]))
-    size = alt.condition("datum.front", alt.value(110), alt.value(65))
+def _points(base: alt.Chart, on_front: str, colours: Mapping[str, str]) -> alt.Chart:
+    """The trials themselves: filled where on the front."""
+    fill = alt.condition(on_front, alt.value(colours["accent"]), alt.value(colours["paper"]))
+    stroke = alt.condition(on_front, alt.value(colours["accent"]), alt.value(colours["soft"]))
+    size = alt.condition(on_front, alt.value(110), alt.value(65))
     points = base.mark_point(shape="circle", strokeWidth=1.5, opacity=1, cursor="pointer")
     return points.encode(fill=fill, stroke=stroke, size=size, description="words:N", order=alt.Order("front:Q"))
 
@@ -251,9 +262,13 @@ def _bounds(run: Run, scores: Sequence[float]) -> tuple[list[tuple[str, float]],
 
 def _steps(run: Run, trials: Sequence[Trial], key: str) -> list[dict[str, float]]:
     """The front in the plane of score and one cost, from the cheapest up."""
-    points = [(trial.value(run.score), trial.value(key)) for trial in trials]
-    best = sorted({points[index][::-1] for index in pareto_front(points, [run.objectives[run.score], False])})
+    best = sorted({(trial.value(key), trial.value(run.score)) for trial in _front(run, trials, key)})
     return [{key.removeprefix("cost/"): price, "score": score} for price, score in best]
+
+
+def _front(run: Run, trials: Sequence[Trial], key: str) -> list[Trial]:
+    points = [(trial.value(run.score), trial.value(key)) for trial in trials]
+    return [trials[index] for index in pareto_front(points, [run.objectives[run.score], False])]
 
 
 def _known(value: float) -> float | None:

@@ -63,8 +63,8 @@ def _detail(run: Run, trial: Trial, columns: Sequence[Column], link: Callable[[P
         ],
         "choices": [list(choice) for choice in choices(run, trial)],
         "u": draw(outline) if outline else "",
-        "curve": [[_short(epoch), _short(value)] for epoch, value in trial.curve(run.score)],
-        "config": link(config) if config.is_file() else "",
+        "curve": [[_short(amount), _short(value)] for amount, value in _curve(run, trial)],
+        "config": link(config) if config.is_file() and not config.is_symlink() else "",
         "commands": [list(command) for command in _commands(trial)],
     }
 
@@ -74,6 +74,18 @@ def _values(run: Run, trial: Trial) -> list[tuple[str, float]]:
     stems = [(stem, trial.value(f"{run.score}/{stem}")) for stem in run.stems]
     scores = [(key.partition("/")[2], value) for key, value in trial.scores.items() if key.count("/") == 1]
     return [*scores, *stems, *trial.cost.items()]
+
+
+def _curve(run: Run, trial: Trial) -> list[tuple[float, float]]:
+    """The score against the length of training: after every epoch, or where rungs are in another unit, at the rungs."""
+    if run.rungs is None or run.rungs.unit == "epochs":
+        curve = [(epoch + 1, value) for epoch, value in trial.curve(run.score)]
+    else:
+        curve = [
+            (float(amount), rung.get(run.score, math.nan))
+            for amount, rung in zip(run.rungs.amounts, trial.rungs, strict=False)
+        ]
+    return [point for point in curve if all(map(math.isfinite, point))]
 
 
 def _short(value: float) -> float:

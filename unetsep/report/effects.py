@@ -104,10 +104,10 @@ def parallel(
         for trial in run.ranked:
             where = place[legible(setting.of(trial))] if setting.has(trial) else _NONE
             lines.append({"key": trial.key, "axis": setting.name, "place": where})
-    for key in (run.cost, run.score):
-        if key is None:
-            continue
+    for key in filter(None, (run.cost, run.score)):
         values = [value for trial in run.ranked if math.isfinite(value := trial.value(key))]
+        if not values or measure(key).name in names:  # unknown, or a setting already, as depth
+            continue
         scaled = math.log if min(values) > 0 and max(values) / min(values) >= 10 else float
         low, high = scaled(min(values)), scaled(max(values))
         what = measure(key)

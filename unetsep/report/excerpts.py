@@ -44,6 +44,8 @@ def excerpts(trial: Path, stems: Sequence[str]) -> list[Excerpt]:
     folder = trial / "audio"
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         match = pattern.fullmatch(path.stem)
+        if not path.resolve().is_relative_to(trial.resolve()):
+            continue  # a link out of the run: whoever sends a report sends no file of elsewhere
         if match is None or path.suffix.lower() not in SOUNDS or path.name.startswith("."):  # being written
             continue
         excerpt = found.setdefault(match["track"], Excerpt(match["track"]))

@@ -63,8 +63,10 @@ _MEASURES = {
     ),
     "params": Measure("parameters", "", "numbers that training sets"),
     "depth": Measure("depth", "", "levels of the U"),
-    "receptive_field_seconds": Measure("receptive field", "s", "how much time one output bin can see"),
-    "receptive_field_hz": Measure("receptive field", "Hz", "how much of the spectrum one output bin can see"),
+    "receptive_field_seconds": Measure("receptive field in time", "s", "how much time one output bin can see"),
+    "receptive_field_hz": Measure(
+        "receptive field in frequency", "Hz", "how much of the spectrum one output bin can see"
+    ),
     "rtf_cpu": Measure("real-time factor", "", "seconds of computing per second of audio, on the CPU of the sweep"),
     "peak_memory_mb": Measure("peak memory", "MB", "tensors alive at once while 10 s are separated"),
 }

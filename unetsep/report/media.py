@@ -1,11 +1,12 @@
 """What the page plays and shows of each excerpt: sounds, spectrograms, segmentation maps, and the SDR over time."""
 
+import hashlib
 import json
 import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,13 @@ QUALITY = 55
 """Of WebP: ten kilobytes for a picture of six seconds, in which nothing is missing that one would look for."""
 
 NUMBERS = "scores.json"
-"""Written last beside a trial's pictures: as long as it is newer than the sounds, nothing is drawn again."""
+"""Written last beside the pictures, with what tells the sounds they were drawn from: of these none is drawn again."""
 
 
 def listening(run: Run, trials: Sequence[Trial], page: Path, *, copy: bool) -> dict[str, Any] | None:
     """Everything that can be heard of the trials as plain data, tracks that most have first; None where nothing can.
 
-    Pictures are drawn into `media/` beside the page, and again only where a sound is newer. A track's mixture and
+    Pictures are drawn into `media/` beside the page, and again only where a sound is another one. A track's mixture and
     references are those of the first trial that has them. What cannot be read, as of a training that was killed while
     it wrote, is left out.
 
@@ -84,9 +85,10 @@ def _track(name: str, heard: dict[str, Excerpt], stems: Sequence[str], page: Pat
     sounds |= {"mixture": best.mixture} if best.mixture else {}
     first = next(iter(sounds.values()), None) or next(each.estimate for each in best.stems.values() if each.estimate)
     info = audio_info(first)
-    if not all(_current(folder / f"{key}.webp", [file]) for key, file in sounds.items()):
+    if _kept(folder, sounds) is None:
         waves = {key: _wave(file) for key, file in sounds.items()}
         _draw(folder, waves, info.rate, stems, "reference ", waves.get("mixture"))
+        _keep(folder, sounds, {})
     files = {
         key: {
             "sound": _sound(file, folder / key, page, copy=copy),
@@ -113,17 +115,21 @@ def _trial(excerpt: Excerpt, stems: Sequence[str], page: Path, folder: Path, *, 
     """
     files = {stem: each.estimate for stem, each in excerpt.stems.items() if each.estimate}
     references = {stem: each.reference for stem, each in excerpt.stems.items() if each.reference}
-    own = [*files.values(), *references.values(), *([excerpt.mixture] if excerpt.mixture else [])]
-    if not _current(folder / NUMBERS, own):
-        waves = {stem: _wave(file) for stem, file in files.items()}
-        sample_rate = audio_info(own[0]).rate
-        mixture = _wave(excerpt.mixture) if excerpt.mixture else None
-        _draw(folder, waves, sample_rate, stems, "", mixture)
-        scored = {stem: (_wave(references[stem]), wave) for stem, wave in waves.items() if stem in references}
-        with replacing(folder / NUMBERS) as unfinished:
-            told = {stem: _scores(*pair, sample_rate) for stem, pair in scored.items()}
-            unfinished.write_text(json.dumps(told), encoding="utf-8")
-    scores = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+    own = {**files, **{f"reference {stem}": file for stem, file in references.items()}, "mixture": excerpt.mixture}
+    sources = {name: file for name, file in own.items() if file}
+    if (scores := _kept(folder, sources)) is None:
+        waves = {name: wave for name, file in sources.items() if (wave := _readable(file)) is not None}
+        heard = {stem: waves[stem] for stem in files if stem in waves}
+        if not heard:
+            raise InputError(f"no sound of {folder.name} can be read")
+        sample_rate = audio_info(sources[next(iter(heard))]).rate
+        _draw(folder, heard, sample_rate, stems, "", waves.get("mixture"))
+        true = {stem: waves.get(f"reference {stem}") for stem in heard}
+        scores = {
+            stem: {"usdr": None, "sdr": []} if reference is None else _scores(reference, heard[stem], sample_rate)
+            for stem, reference in true.items()
+        }
+        _keep(folder, sources, scores)
     owned = folder / "segmentation.webp"
     return {
         "segmentation": _address(owned, page) if owned.is_file() else "",
@@ -131,9 +137,10 @@ def _trial(excerpt: Excerpt, stems: Sequence[str], page: Path, folder: Path, *, 
             stem: {
                 "sound": _sound(file, folder / stem, page, copy=copy),
                 "spectrogram": _address(folder / f"{stem}.webp", page),
-                **scores.get(stem, {"usdr": None, "sdr": []}),
+                **scores[stem],
             }
             for stem, file in files.items()
+            if stem in scores  # the others cannot be read
         },
     }
 
@@ -191,9 +198,39 @@ def _references(excerpt: Excerpt) -> int:
     return sum(each.reference is not None for each in excerpt.stems.values())
 
 
-def _current(made: Path, sources: Iterable[Path]) -> bool:
-    """Whether a file is newer than all that it was made of."""
-    return made.is_file() and all(made.stat().st_mtime_ns > source.stat().st_mtime_ns for source in sources)
+def _readable(file: Path) -> Tensor | None:
+    """None for what is half-written, as by a training that was killed."""
+    try:
+        return _wave(file)
+    except InputError:
+        return None
+
+
+def _kept(folder: Path, sources: Mapping[str, Path]) -> dict[str, Any] | None:
+    """What was computed of these very sounds, whose pictures lie in the folder; None where that is to be done."""
+    try:
+        kept = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+        scores = kept["scores"]
+        return scores if kept["of"] == _signature(sources) and isinstance(scores, dict) else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _keep(folder: Path, sources: Mapping[str, Path], scores: dict[str, Any]) -> None:
+    with replacing(folder / NUMBERS) as unfinished:
+        unfinished.write_text(json.dumps({"of": _signature(sources), "scores": scores}), encoding="utf-8")
+
+
+def _signature(sources: Mapping[str, Path]) -> str:
+    """Tells these files, as they are now, from all others; a digest, as a folder to be sent should hold no paths."""
+    files = {name: (str(file.resolve()), *_identity(file)) for name, file in sorted(sources.items())}
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    """Size and time of a file, which its copy keeps."""
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _sound(file: Path, place: Path, page: Path, *, copy: bool) -> str:
@@ -201,9 +238,9 @@ def _sound(file: Path, place: Path, page: Path, *, copy: bool) -> str:
     if not copy:
         return _address(file, page)
     target = place.with_name(place.name + file.suffix)
-    if not _current(target, [file]):
+    if not target.is_file() or _identity(target) != _identity(file):
         with replacing(target) as unfinished:
-            shutil.copyfile(file, unfinished)
+            shutil.copy2(file, unfinished)
     return _address(target, page)
 
 

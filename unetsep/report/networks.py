@@ -38,10 +38,17 @@ def over_seeds(run: Run) -> list[Cell]:
             groups.setdefault((trial.sweep, json.dumps(same, sort_keys=True, default=str)), []).append(trial)
     cells = []
     for trials in groups.values():
-        scores = [trial.value(run.score) for trial in trials]
+        scores = _at_one_length(run, trials)
         spread = statistics.stdev(scores) if len(scores) > 1 else trials[0].spread.get(run.score, math.nan)
         cells.append(Cell(statistics.fmean(scores), spread, len(scores), trials[0]))
     return sorted(cells, key=lambda cell: cell.score, reverse=run.objectives[run.score])
+
+
+def _at_one_length(run: Run, trials: list[Trial]) -> list[float]:
+    """The trials' scores at the highest rung that all of them reached, so that no seed counts as trained for longer."""
+    shared = min(len(trial.rungs) for trial in trials)
+    at_rung = [trial.rungs[shared - 1].get(run.score, math.nan) for trial in trials] if shared else [math.nan]
+    return at_rung if all(map(math.isfinite, at_rung)) else [trial.value(run.score) for trial in trials]
 
 
 def networks_by_depth(run: Run) -> dict[str, dict[int, Cell]]:

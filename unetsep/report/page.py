@@ -68,20 +68,24 @@ def write_report(run: Run, out: Path | None = None, *, heard: int = HEARD, live:
     link = _linker(folder, run, copy=out is not None)
     write_csv(run, run.trials, folder / "trials.csv")
     write_csv(run, run.front, folder / "pareto.csv")
-    if picture := charts.front_svg(run):
-        _write(folder / "front.svg", picture)
-    if outline := read_outline(run.front[0].folder):
-        _write(
-            folder / "best.svg",
-            draw(outline).replace("<svg ", f'<svg style="background: {charts.ON_PAPER["paper"]}" ', 1),
-        )
+    outline = read_outline(run.front[0].folder)
+    pictures = {
+        "front.svg": charts.front_svg(run),
+        "best.svg": draw(outline, charts.ON_PAPER["paper"]) if outline else "",
+    }
+    for name, picture in pictures.items():
+        if picture:
+            _write(folder / name, picture)
+        else:  # of another sweep, or of before
+            (folder / name).unlink(missing_ok=True)
     _write(folder / "index.html", _page(run, folder, link, heard, copy=out is not None, live=live))
     return folder / "index.html"
 
 
 def _page(run: Run, folder: Path, link: Callable[[Path], str], heard: int, *, copy: bool, live: bool) -> str:
     columns, varied, costs = leaderboard_columns(run), settings.settings_of(run), charts.costs_of(run)
-    shares = settings.importances(run, varied)
+    matter = settings.importances(run, varied)
+    shares = matter.shares if matter else {}
     known = [trial for rank, trial in enumerate(run.ranked) if rank < heard or trial.key in run.front_keys]
     data: dict[str, Any] = {
         "trials": details(run, columns, link),
@@ -103,6 +107,7 @@ def _page(run: Run, folder: Path, link: Callable[[Path], str], heard: int, *, co
         run=run,
         version=unetsep.__version__,
         answer=answer(run),
+        seeded=any(trial.spread for trial in run.ranked),
         objectives=" and ".join(measure(key).name for key in run.objectives),
         score=measure(run.score),
         colours=source_colours(run.stems),
@@ -112,6 +117,7 @@ def _page(run: Run, folder: Path, link: Callable[[Path], str], heard: int, *, co
         gallery=[data["trials"][trial.key] for trial in run.front[:GALLERY]],
         charts=data["charts"],
         settings=[setting for setting in varied if setting.level is None],
+        importances=matter,
         networks=networks_by_depth(run),
         columns=columns,
         rows=[_row(run, trial, columns) for trial in run.ranked],

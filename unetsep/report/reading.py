@@ -16,9 +16,6 @@ from unetsep.report.run import Run, Trial, json_lines, number
 from unetsep.sweep.document import read_yaml
 from unetsep.sweep.rungs import read_rungs
 
-BOUNDS = ("floor", "mixture", "oracle")
-"""What scores are seen against, each in a file of its own."""
-
 
 def read_run(folder: Path) -> Run:
     """Reads a sweep's folder, finished or not.
@@ -39,10 +36,12 @@ def read_run(folder: Path) -> Run:
     run = Run(
         folder=folder,
         name=folder.resolve().name,
-        question=str(sweep.get("question", "")).strip(),
+        question=str(sweep.get("question") or "").strip(),
         objectives=_objectives(sweep, folder),
-        trials=[_read_trial(path) for path in sorted((folder / "trials").glob("[0-9]*")) if path.name.isdigit()],
-        **{bound: _numbers(_mapping(path)) for bound in BOUNDS if (path := folder / f"{bound}.json").is_file()},
+        trials=[_read_trial(path) for path in sorted((folder / "trials").glob("[0-9]*")) if path.name.isdecimal()],
+        floor=_bound(folder / "floor.json"),
+        mixture=_bound(folder / "mixture.json"),
+        oracle=_bound(folder / "oracle.json"),
         rungs=read_rungs(sweep.get("rungs")),
     )
     if not run.front:
@@ -57,7 +56,8 @@ def read_run(folder: Path) -> Run:
 def read_runs(folders: Sequence[Path]) -> Run:
     """Reads several sweeps' folders as one run, whose trials are called by the names of their sweeps as well.
 
-    Bounds in which the sweeps differ, as those of other sample rates or windows, are left out; so are rungs.
+    Bounds and rungs in which the sweeps differ are left out, and the run's `remarks` say so: other bounds on tracks of
+    the same names mean other songs, sample rates or windows.
 
     Raises:
         InputError: As `read_run`; or if the sweeps have the same name, or other objectives or validation tracks, so
@@ -80,18 +80,31 @@ def read_runs(folders: Sequence[Path]) -> Run:
                 f"{first.name} and {run.name} were judged on different tracks ({len(known)} and {len(tracks)}, "
                 f"{len(known & tracks)} in both), so that their scores do not compare: report them one by one"
             )
+    differ = [
+        bound
+        for bound in ("floor", "mixture", "oracle")
+        if any(getattr(run, bound) != getattr(first, bound) for run in others)
+    ]
+    other_rungs = any(run.rungs != first.rungs for run in others)
+    remarks = []
+    if differ:
+        remarks.append(
+            f"The sweeps differ in the {' and the '.join(differ)} of their tracks, so in songs, sample rate or window, "
+            "or one was not measured: mind this where their scores are close."
+        )
+    if other_rungs:
+        remarks.append("The sweeps have other lengths of training: a trial of one may have been trained for longer.")
     return Run(
         folder=first.folder,
         name=" + ".join(run.name for run in runs),
         question=" ".join(dict.fromkeys(run.question for run in runs if run.question)),
         objectives=first.objectives,
         trials=[replace(trial, sweep=run.name) for run in runs for trial in run.trials],
-        **{
-            bound: getattr(first, bound)
-            for bound in BOUNDS
-            if all(getattr(run, bound) == getattr(first, bound) for run in others)
-        },
-        rungs=first.rungs if all(run.rungs == first.rungs for run in others) else None,
+        floor={} if "floor" in differ else first.floor,
+        mixture={} if "mixture" in differ else first.mixture,
+        oracle={} if "oracle" in differ else first.oracle,
+        rungs=None if other_rungs else first.rungs,
+        remarks=tuple(remarks),
     )
 
 
@@ -120,9 +133,14 @@ def _read_trial(folder: Path) -> Trial:
         reason = f"logged up to epoch {max(epochs):.0f}" if epochs else "nothing logged yet"
         return Trial(own, folder, "unfinished", reason)
     try:
-        result = _mapping(folder / "result.json")
+        return _measured(own, folder, _mapping(folder / "result.json"))
     except InputError as error:
         return Trial(own, folder, "failed", str(error))
+    except (TypeError, ValueError, AttributeError) as error:
+        return Trial(own, folder, "failed", f"{folder / 'result.json'} is no trial's result: {error}")
+
+
+def _measured(own: int, folder: Path, result: dict[str, Any]) -> Trial:
     epoch = number(result.get("epoch"))
     return Trial(
         number=own,
@@ -139,10 +157,18 @@ def _read_trial(folder: Path) -> Trial:
     )
 
 
+def _bound(path: Path) -> dict[str, float]:
+    """Empty where it was not measured, or is only half there: a report has less to show, and is no worse for it."""
+    try:
+        return _numbers(_mapping(path)) if path.is_file() else {}
+    except (InputError, AttributeError):
+        return {}
+
+
 def _mapping(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds {type(content).__name__}, but must hold a mapping of names to values")

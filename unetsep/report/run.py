@@ -80,6 +80,7 @@ class Run:
         mixture: What the mixture reaches that is taken for every stem.
         oracle: What the ideal ratio mask reaches, which knows the stems.
         rungs: The lengths of training, where there are rungs.
+        remarks: What is to be minded where several sweeps are compared, in sentences.
     """
 
     folder: Path
@@ -91,6 +92,7 @@ class Run:
     mixture: dict[str, float] = field(default_factory=dict)
     oracle: dict[str, float] = field(default_factory=dict)
     rungs: Rungs | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def score(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from unetsep.audio.files import replacing
 from unetsep.report.answer import answer
@@ -85,18 +86,18 @@ def print_leaderboard(sweep: Run, console: Console | None = None) -> None:
     shown = [trial for rank, trial in enumerate(sweep.ranked) if rank < ROWS or trial.key in front]
     settings = {trial.key: ", ".join(map(" ".join, choices(sweep, trial))) for trial in shown}
     wide = console.width >= WIDE
-    table = Table(title=f"{sweep.name}: {sweep.tally()}", title_justify="left", box=None, header_style="dim")
+    table = Table(title=_plain(f"{sweep.name}: {sweep.tally()}"), title_justify="left", box=None, header_style="dim")
     table.pad_edge, table.collapse_padding = False, not wide
     table.add_column("", no_wrap=True)
     table.add_column("trial", justify="right", no_wrap=True)
     for column in columns:
         heading = column.heading.replace("-", "-\n").replace(", ", "\n").replace(" ", "\n")
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(Text(heading), justify="right", no_wrap=True)
     if wide:
         table.add_column("choices", overflow="fold")
     for trial in shown:
         mark, style = ("●", "bold") if trial.key in front else ("", "")
-        cells = [mark, trial.key, *(column.show(trial) for column in columns)]
+        cells: list[str | Text] = [mark, _plain(trial.key), *(column.show(trial) for column in columns)]
         table.add_row(*cells, *([_plain(settings[trial.key])] if wide else []), style=style)
     console.print(table)
     if not wide:
@@ -106,18 +107,18 @@ def print_leaderboard(sweep: Run, console: Console | None = None) -> None:
         console.print(f"and {len(sweep.ranked) - len(shown)} more in trials.csv", style="dim", highlight=False)
     for trial in sweep.rest:
         reason = f"trial {trial.key} {trial.state}: {trial.reason or 'no reason given'}"
-        console.print(_plain(reason), style="dim", highlight=False)
+        console.print(_plain(reason, "dim"), highlight=False)
     if plot := front_plot(sweep, console.width):
         console.print(plot)
     if sweep.question:
-        console.print(_plain(sweep.question), style="italic", highlight=False)
-    for sentence in [*answer(sweep), *sweep.agreement]:
+        console.print(_plain(sweep.question, "italic"), highlight=False)
+    for sentence in [*answer(sweep), *sweep.remarks, *sweep.agreement]:
         console.print(_plain(sentence), highlight=False)
 
 
-def _plain(text: str) -> str:
-    """Text in which square brackets are brackets, not rich's markup."""
-    return text.replace("[", r"\[")
+def _plain(text: str, style: str = "") -> Text:
+    """Text from a run's folder: its brackets are no markup, and nothing in it commands the terminal."""
+    return Text("".join(letter if letter.isprintable() else "\ufffd" for letter in text), style)
 
 
 def write_csv(run: Run, trials: Sequence[Trial], path: Path) -> None:
@@ -148,7 +149,13 @@ def write_csv(run: Run, trials: Sequence[Trial], path: Path) -> None:
             numbers += [trial.cost.get(name, math.nan) for name in costs] + [trial.seconds]
             row = [trial.key, trial.state, int(trial.key in front), *map(_cell, numbers)]
             row += ["" if trial.epoch is None else trial.epoch]
-            writer.writerow([*row, *(trial.params.get(key, "") for key in settings), trial.reason])
+            texts = [*(trial.params.get(key, "") for key in settings), trial.reason]
+            writer.writerow([*row, *map(_harmless, texts)])
+
+
+def _harmless(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, quoted as such programs do."""
+    return "'" + value if isinstance(value, str) and value[:1] in tuple("=+-@") else value
 
 
 def _cell(value: float) -> float | int | str:

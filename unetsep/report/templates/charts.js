@@ -1,6 +1,12 @@
 // Draws the charts when they come near the window, and keeps them to what is selected.
 {
   const views = new Map();
+  // A trial that is pressed is compared and heard; the card, its drawing and the leaderboard leave it out again.
+  const press = (key) => {
+    page.show(key);
+    page.add(key);
+    page.listen?.(key);
+  };
   const keyOf = (item) => item?.datum?.key;
 
   const draw = async (host) => {
@@ -15,8 +21,7 @@
     view.addEventListener("click", (event, item) => {
       const key = keyOf(item);
       if (key === undefined) return;
-      page.show(key);
-      page.toggle(key);
+      press(key);
     });
     view.addEventListener("mouseover", (event, item) => keyOf(item) !== undefined && page.show(keyOf(item)));
     if ("points" in host.dataset) reachable(host);
@@ -27,7 +32,7 @@
   // What the compared trials learned, as rows.
   const curves = (selected) =>
     selected.flatMap((key) => page.data.trials[key].curve.map(([epochs, score], index, all) => (
-      { key, epochs: epochs + 1, score, colour: page.colour(key), words: `trial ${key}`, last: index === all.length - 1 })));
+      { key, epochs, score, colour: page.colour(key), words: `trial ${key}`, last: index === all.length - 1 })));
 
   const has = (view, kind, name) => name in (view.getState({ signals: () => true, data: () => true })[kind] ?? {});
   const update = (view, selected) => {
@@ -59,7 +64,7 @@
         event.target.setAttribute("tabindex", -1);
         next.setAttribute("tabindex", 0);
         next.focus();
-      } else if (event.key === "Enter" || event.key === " ") page.toggle(key);
+      } else if (event.key === "Enter" || event.key === " ") press(key);
       else return;
       event.preventDefault();
     });

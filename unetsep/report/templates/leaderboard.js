@@ -42,7 +42,8 @@
   const filter = () => {
     const count = document.getElementById("filter-count");
     try {
-      const conditions = field.value.toLowerCase().split(/\s+/).filter(Boolean).map(condition);
+      const words = field.value.toLowerCase().match(/(?:"[^"]*"?|[^\s"])+/g) ?? [];  // "2 x 1" is one word
+      const conditions = words.map((word) => condition(word.replaceAll('"', "")));
       for (const row of body.rows) row.hidden = !conditions.every((each) => each(row));
       const shown = [...body.rows].filter((row) => !row.hidden).length;
       count.textContent = conditions.length ? `${shown} of ${body.rows.length} trials.` : "";

@@ -54,6 +54,7 @@ if (page.data.listening) {
     audio.pause();
     tell();  // now: its event comes later
   };
+  page.listen = (key) => { if (heard(stem, key)) choose(stem, key, { playing: true }); };
   page.playing = () => Boolean(audio && !audio.paused && !audio.error);
 
   const choose = (row, column, { playing = page.playing(), at = audio?.currentTime ?? 0 } = {}) => {
