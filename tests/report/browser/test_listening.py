@@ -178,8 +178,20 @@ def test_comparing_another_trial_adds_its_column_and_leaves_the_sound_alone(list
     listening.locator(f'#trials input[value="{key}"]').check()
     assert field(listening, "bass", key).count() == 1
     assert heard(listening)["file"] == before["file"]
-    point(listening, key).click(force=True)
+    listening.locator(f'#trials input[value="{key}"]').uncheck()
     assert field(listening, "bass", key).count() == 0
+
+
+def test_a_press_on_a_point_plays_its_trial_from_where_the_last_sound_was(listening: Page) -> None:
+    field(listening, "bass", "reference").click()
+    before = heard(listening)
+    key = next(key for key in shown(listening) if key not in compared(listening))
+    for _ in range(2):  # once compared, it is heard again and not left out
+        point(listening, key).click(force=True)
+        after = heard(listening)
+        assert after["file"] != before["file"]
+        assert field(listening, "bass", key).get_attribute("aria-pressed") == "true"
+        assert key in compared(listening)
 
 
 def test_a_trial_that_is_left_out_while_it_plays_gives_way_to_the_reference(listening: Page) -> None:

@@ -7,6 +7,12 @@
     page.add(key);
     page.listen?.(key);
   };
+  // Whoever crosses other points on the way to the card keeps the card's trial.
+  let waiting = 0;
+  const dwell = (key) => {
+    clearTimeout(waiting);
+    if (key !== undefined) waiting = setTimeout(() => page.show(key), 80);
+  };
   const keyOf = (item) => item?.datum?.key;
 
   const draw = async (host) => {
@@ -23,7 +29,8 @@
       if (key === undefined) return;
       press(key);
     });
-    view.addEventListener("mouseover", (event, item) => keyOf(item) !== undefined && page.show(keyOf(item)));
+    view.addEventListener("mouseover", (event, item) => dwell(keyOf(item)));
+    view.addEventListener("mouseout", () => dwell(undefined));
     if ("points" in host.dataset) reachable(host);
     await view.runAsync();
     host.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
