@@ -13,7 +13,7 @@ SONGS := data/synthetic-20-4-2-16s-seed0
 
 help: ## Show this help
 	@echo 'usage: make TARGET [NAME=VALUE ...]'; echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/ready ffmpeg ## Make the virtual environment and install what the package needs
 
@@ -29,11 +29,14 @@ fit: setup ## Train one network, or go on with it: CONFIG=file.yaml DATA=folder 
 report: setup ## Write the page of a sweep again: OUT=runs/NAME
 	@$(BIN)/unetsep report '$(OUT)'
 
-test: $(VENV)/ready-dev ffmpeg postgresql chromium ## Run the tests, a few minutes
+test: $(VENV)/ready-dev ffmpeg postgresql ## Run the tests, a few minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 $(ARGS)
 
 test-slow: $(VENV)/ready-dev ffmpeg postgresql chromium ## Run the tests that take longer
 	$(BIN)/python -m pytest tests -m slow $(ARGS)
+
+test-browser: $(VENV)/ready-dev chromium ## Open reports in Chromium, two or three minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/report/browser -m 'slow or not slow' -n 2 $(ARGS)
 
 check: $(VENV)/ready-dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -112,4 +115,4 @@ chromium:
 		echo 'Chromium could not be installed here: the tests that need it are skipped until you install it' \
 			'(Debian: apt-get install chromium).' >&2
 
-.PHONY: help setup sweep fit report test test-slow check notebooks bench clean ffmpeg postgresql chromium
+.PHONY: help setup sweep fit report test test-slow test-browser check notebooks bench clean ffmpeg postgresql chromium

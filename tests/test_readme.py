@@ -143,6 +143,7 @@ def test_every_benchmark_takes_the_arguments_that_its_numbers_came_from(command,
     script, *args = shlex.split(command)
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_end)
     monkeypatch.setattr(sys, "argv", [script, *args])
+    monkeypatch.delitem(sys.modules, "report", raising=False)  # what pytest calls tests/report
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     with pytest.raises(ParsedError):
         runpy.run_path(str(ROOT / script), run_name="__main__")

@@ -33,6 +33,4 @@ def test_a_second_score_is_no_price(tmp_path):
     folder = write_sweep(tmp_path / "s", objectives={"val/csdr": "maximize", "val/usdr": "maximize"})
     write_trial(folder, 0, scores={"val/csdr": 3.0, "val/usdr": 4.0}, cost={"depth": 1})
     write_trial(folder, 1, scores={"val/csdr": 2.9, "val/usdr": 4.5}, cost={"depth": 2})
-    assert answer(read_run(folder)) == [
-        "Trial 0 is best: csdr 3.00 dB, with usdr 4.00 dB and depth 1."
-    ]
+    assert answer(read_run(folder)) == ["Trial 0 is best: csdr 3.00 dB, with usdr 4.00 dB and depth 1."]

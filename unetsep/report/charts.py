@@ -204,7 +204,8 @@ def spec_of(chart: alt.LayerChart | alt.Chart, colours: Mapping[str, str]) -> Sp
         "labelLimit": 140,
     }
     font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
-    drawn: Spec = chart.configure(background="transparent", font=font, axis=axis, view={"stroke": None}).to_dict()
+    styled = chart.configure(background="transparent", font=font, axis=axis, view={"stroke": None})
+    drawn: Spec = styled.to_dict(validate=False)  # was checked part by part; once more would take as long again
     drawn.setdefault("datasets", {})
     return drawn
 

@@ -11,6 +11,8 @@ from .chromium import NARROW, WIDE
 from .parts import drawn, wander
 from .reading_aloud import NAMED, faint_text, heard
 
+pytestmark = pytest.mark.slow
+
 
 def test_everything_that_can_be_used_has_a_name_and_so_has_every_picture(visit, page_of_forty: Path) -> None:
     page = drawn(visit(page_of_forty))

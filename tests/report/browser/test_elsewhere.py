@@ -15,6 +15,8 @@ from ..sweep_folder import write_sweep, write_trial
 from ..whole_sweeps import HOSTILE, write_depth_sweep, write_large_sweep, write_sounds
 from .parts import compared, drawn, shown, wander
 
+pytestmark = pytest.mark.slow
+
 # Every sound and picture that is named anywhere on the page or in its data, and whether it loads.
 MEDIA = """async () => {
   const data = document.getElementById("data").textContent;

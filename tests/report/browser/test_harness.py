@@ -7,6 +7,8 @@ from playwright.sync_api import Browser
 
 from .chromium import complaints_of, new_page, open_file
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("body", "complaint"),

@@ -13,6 +13,8 @@ from ..whole_sweeps import write_large_sweep
 from .chromium import new_page, seconds_busy
 from .parts import POINTS, compared, drawn, point, shown
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:

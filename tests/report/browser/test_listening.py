@@ -9,6 +9,8 @@ from playwright.sync_api import Locator, Page
 from .chromium import NARROW, WIDE
 from .parts import TOO_WIDE, compared, drawn, point, shown
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 6.0  # of each made-up sound
 
 # Before the page's own scripts: remembers every sound that they make, in or out of the document.

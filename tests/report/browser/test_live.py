@@ -12,6 +12,8 @@ from unetsep.report.watch import tell
 from ..sweep_folder import write_trial
 from .parts import compared, drawn, shown
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def watched(sweep: Path) -> Path:

@@ -14,6 +14,8 @@ from unetsep.report.watch import tell
 from ..sweep_folder import write_sweep, write_trial
 from .parts import drawn
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def running(tmp_path: Path) -> Path:

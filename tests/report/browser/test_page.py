@@ -12,6 +12,8 @@ from ..whole_sweeps import write_depth_sweep
 from .chromium import NARROW, WIDE
 from .parts import POINTS, TOO_WIDE, column, compared, drawn, focused, point, shown, wander
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("size", "dark"), [(WIDE, False), (WIDE, True), (NARROW, False), ((320, 600), True)])
 def test_every_chart_is_drawn_nothing_complains_and_nothing_is_wider_than_the_window(

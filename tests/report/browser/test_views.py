@@ -12,6 +12,8 @@ from ..sweep_folder import write_sweep, write_trial
 from ..whole_sweeps import write_sounds
 from .chromium import NARROW, WIDE, complaints_of, new_page, open_file
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 8.0  # long enough for a busy machine
 
 
