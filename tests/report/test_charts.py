@@ -13,13 +13,13 @@ from unetsep.report.charts import (
     ON_PAPER,
     costs_of,
     front_svg,
-    learning,
     rows,
     score_against,
     spec_of,
     words,
 )
 from unetsep.report.effects import parallel, score_by, skip_chart
+from unetsep.report.learning import learning
 from unetsep.report.reading import read_run
 from unetsep.report.settings import fields, importances, settings_of
 

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from unetsep.report.answer import answer
-from unetsep.report.charts import ON_PAGE, learning, spec_of
+from unetsep.report.charts import ON_PAGE, spec_of
+from unetsep.report.learning import learning
 from unetsep.report.page import write_report
 from unetsep.report.reading import read_run
 from unetsep.report.tables import print_leaderboard

@@ -25,6 +25,7 @@ from unetsep.report import charts, effects, settings
 from unetsep.report.answer import answer
 from unetsep.report.compare import differences_to_best, gains, scored_measure
 from unetsep.report.details import details
+from unetsep.report.learning import learning
 from unetsep.report.measures import measure
 from unetsep.report.media import listening
 from unetsep.report.networks import networks_by_depth
@@ -139,7 +140,7 @@ def _charts(
     drawn["skips"] = effects.skip_chart(run, varied, page)
     drawn["importance"] = effects.importance_chart(shares, varied, page) if shares else None
     drawn["parallel"] = effects.parallel(run, varied, shares, page)
-    drawn["learning"] = charts.learning(run, page)
+    drawn["learning"] = learning(run, page)
     return {name: charts.spec_of(chart, page) for name, chart in drawn.items() if chart is not None}
 
 
