@@ -7,6 +7,7 @@ would do is asked of `make`, as it would install everything once more.
 """
 
 import argparse
+import os
 import re
 import runpy
 import shlex
@@ -88,8 +89,9 @@ def test_every_file_and_verb_that_it_names_is_there(capsys):
 
 def made(command):
     """The command lines that a target of `make` consists of, without carrying them out."""
-    printed = subprocess.run(["make", "-n", *command], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    printed = printed.replace("\\\n", " ")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # the tests run under make
+    asked = subprocess.run(["make", "-n", *command], cwd=ROOT, check=True, capture_output=True, text=True, env=env)
+    printed = asked.stdout.replace("\\\n", " ")
     return [shlex.split(line) for line in printed.splitlines() if line.startswith(".venv/bin/") or "-m pytest" in line]
 
 
