@@ -1,4 +1,3 @@
-import time
 from pathlib import Path
 
 import nbformat
@@ -23,10 +22,8 @@ def test_a_notebook_begins_with_prose_and_holds_no_outputs(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom_within_a_minute(path, tmp_path):
+def test_a_notebook_runs_from_top_to_bottom_and_warns_of_nothing(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
-    start = time.monotonic()
-    NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
-    assert time.monotonic() - start < 60
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     printed = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert all(output.get("name") != "stderr" for output in printed), "a cell warned"

@@ -76,7 +76,8 @@ def answer(args: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="unetsep report",
-        description="Write the page of one or several sweeps: index.html, front.svg, trials.csv and pareto.csv. "
+        description="Write the page of one or several sweeps: index.html, trials.csv and pareto.csv, and for slides "
+        "front.svg and best.svg. "
         "Works while a sweep is running.",
     )
     add = parser.add_argument
@@ -104,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--watch", action="store_true", help="keep the page current until the sweep ends, or Ctrl-C")
     add("--every", metavar="SECONDS", type=float, default=5.0, help="how often --watch looks (default: %(default)s)")
     add(
-        "--wandb", metavar="ENTITY/PROJECT", help="make the comparison report of the project's runs in Weights & Biases"
+        "--wandb",
+        metavar="ENTITY/PROJECT",
+        help="make the comparison report of the project's runs in Weights & Biases; with --sync: where to upload to",
     )
     add("--wandb-spec", metavar="FILE", type=Path, help="write what that report would be to a JSON file, offline")
     add("--sync", action="store_true", help="upload the sweep's offline runs to Weights & Biases, with their media")

@@ -70,7 +70,7 @@ def skip_chart(run: Run, settings: Sequence[Setting], colours: Mapping[str, str]
     x = alt.X("level:O", title="level of the skip, 0 is the outermost", axis=alt.Axis(labelAngle=0))
     kinds = sorted({row["kind"] for row in found})
     offset = alt.XOffset("kind:N", sort=kinds)
-    colour = alt.Color("kind:N", sort=kinds, title="skip", scale=alt.Scale(range=list(_KINDS)), legend=_LEGEND)
+    colour = alt.Color("kind:N", sort=kinds, title="skip", scale=alt.Scale(range=list(_KINDS)), legend=_legend(colours))
     y = alt.Y("score:Q", title=measure(run.score).heading, scale=alt.Scale(zero=False))
     dots = base.mark_circle(size=40, opacity=0.5, aria=False).encode(x=x, xOffset=offset, y=y, color=colour)
     means = base.mark_tick(thickness=3, size=24, opacity=1, orient="horizontal").encode(
@@ -135,7 +135,9 @@ def parallel(
         x=x,
         y=y,
         detail="key:N",
-        color=alt.Color("score:Q", title=measure(run.score).heading, scale=_SCORES, legend=_BAR),
+        color=alt.Color(
+            "score:Q", title=measure(run.score).heading, scale=_SCORES, legend=_legend(colours, gradientLength=120)
+        ),
     )
     thick = base.transform_filter(SELECTED).mark_line(color=colours["ink"], strokeWidth=3, aria=False)
     told = alt.Chart(alt.InlineData(labels)).encode(x=x, y=y, text="text:N")
@@ -155,8 +157,6 @@ def parallel(
 _NONE = -0.15
 _KINDS = ("#2a9d8f", "#e07a5f", "#5b6ee1", "#b8860b", "#8d5fb5", "#7a8288")  # told apart on white and on black
 _SCORES = alt.Scale(scheme="viridis")
-_LEGEND = alt.Legend(orient="top", labelColor="var(--ink)", titleColor="var(--soft)")
-_BAR = alt.Legend(orient="top", gradientLength=120, labelColor="var(--soft)", titleColor="var(--soft)")
 
 
 def _places(setting: Setting) -> dict[str, float]:
@@ -167,6 +167,10 @@ def _places(setting: Setting) -> dict[str, float]:
     scaled = math.log if values[0] > 0 and values[-1] / values[0] >= 10 else float
     low, high = scaled(values[0]), scaled(values[-1])
     return {text: (scaled(value) - low) / (high - low) for text, value in zip(setting.shown, values, strict=True)}
+
+
+def _legend(colours: Mapping[str, str], **more: Any) -> alt.Legend:
+    return alt.Legend(orient="top", labelColor=colours["ink"], titleColor=colours["soft"], **more)
 
 
 def _dots(base: alt.Chart, colours: Mapping[str, str]) -> alt.Chart:

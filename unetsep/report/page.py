@@ -17,7 +17,6 @@ from markupsafe import Markup
 
 import unetsep
 from unetsep.audio.files import InputError, replacing
-from unetsep.audio.pictures import source_colours
 from unetsep.evaluation.comparison import show
 from unetsep.model.drawing import draw
 from unetsep.model.outline import read_outline
@@ -111,7 +110,6 @@ def _page(run: Run, folder: Path, link: Callable[[Path], str], heard: int, *, co
         seeded=any(trial.spread for trial in run.ranked),
         objectives=" and ".join(measure(key).name for key in run.objectives),
         score=measure(run.score),
-        colours=source_colours(run.stems),
         data=_as_json(data),
         listening=data["listening"],
         costs=[(cost, measure(f"cost/{cost}").heading) for cost in costs],
