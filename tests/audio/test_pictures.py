@@ -7,10 +7,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from unetsep.audio.files import InputError
-from unetsep.audio.pictures import (
+from unetsep.audio.pictures import draw_segmentation, draw_spectrograms
+from unetsep.audio.pixels import (
     SOURCE_COLOURS,
-    draw_segmentation,
-    draw_spectrograms,
     frequency_marks,
     segmentation_pixels,
     source_colours,

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from unetsep.__main__ import main as unetsep
 from unetsep.audio.files import InputError
-from unetsep.audio.pictures import SOURCE_COLOURS
+from unetsep.audio.pixels import SOURCE_COLOURS
 from unetsep.data.inspection import check, show
 from unetsep.data.verbs import main
 

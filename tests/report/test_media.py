@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from unetsep.audio.files import write_audio
-from unetsep.audio.pictures import SOURCE_COLOURS
+from unetsep.audio.pixels import SOURCE_COLOURS
 from unetsep.report.media import listening
 from unetsep.report.reading import read_run
 

@@ -18,7 +18,7 @@ from rich.progress import track as progress
 from torch import Tensor
 
 from unetsep.audio.files import InputError, audio_info, read_audio, replacing
-from unetsep.audio.pictures import Pixels, frequency_marks, segmentation_pixels, source_colours, spectrogram_pixels
+from unetsep.audio.pixels import Pixels, frequency_marks, segmentation_pixels, source_colours, spectrogram_pixels
 from unetsep.audio.stft import stft
 from unetsep.metrics import dominant_source, usdr
 from unetsep.metrics.scores import measuring_stft
