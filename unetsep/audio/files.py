@@ -1,9 +1,11 @@
 """Sound files in and out: one clear line for whatever is wrong with them, and never half a file left behind."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +21,7 @@ READABLE = "wav, flac, ogg and mp3 files are read"
 _UNKNOWN_BYTES = 0x7FFF0000
 
 # An mp3 without an index says how long it is only by its size in bytes, tags included: off by up to two of its frames.
-_MP3_SLACK = 2 * 1152
+MP3_SLACK = 2 * 1152
 
 
 class InputError(ValueError):
@@ -71,19 +73,47 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def legible(name: object) -> str:
+    """A name from elsewhere as one reads it, in one line: line ends and control characters as �."""
+    text = os.fsencode(name).decode(errors="replace") if isinstance(name, Path) else str(name)
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """The open sound file, with every reason not to trust it as an `InputError`."""
-    if not path.is_file():
-        raise InputError(f"no such sound file: {path}")
+def opened_sound(path: Path) -> Iterator[soundfile.SoundFile]:
+    """The open sound file, with every reason not to trust it as an `InputError`.
+
+    Where libsndfile does not know the format, its own error is the `InputError`'s cause.
+    """
+    shown = legible(path)
     try:
-        with soundfile.SoundFile(path) as sound:
+        kind = path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ENOENT and not path.is_symlink():
+            raise InputError(f"no such sound file: {shown}") from None
+        raise InputError(f"cannot open {shown}: {error.strerror}; give a sound file") from None
+    except ValueError as error:
+        raise InputError(f"cannot open {shown}: {error}; give a sound file") from None
+    if not stat.S_ISREG(kind):
+        what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
+        raise InputError(f"no such sound file: {shown} is {what}")
+    if not path.stat().st_size:
+        raise InputError(f"cannot read {shown}: the file is empty; copy it again")
+    try:
+        # By its number: of a name, libsndfile would believe the suffix.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise InputError(f"cannot open {shown}: {error.strerror}; give a file that you may read") from None
+    try:
+        with soundfile.SoundFile(descriptor, closefd=False) as sound:
             if _is_cut(sound.extra_info):
-                raise InputError(f"{path} is truncated: its header promises more than the file holds; copy it again")
+                raise InputError(f"{shown} is truncated: its header promises more than the file holds; copy it again")
             yield sound
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip(".")
-        raise InputError(f"cannot read {path}: {reason}; it may be truncated ({READABLE})") from error
+        raise InputError(f"cannot read {shown}: {reason}; it may be truncated ({READABLE})") from error
+    finally:
+        os.close(descriptor)
 
 
 def _is_cut(log: str) -> bool:
@@ -100,7 +130,7 @@ def audio_info(path: Path) -> AudioInfo:
     Raises:
         InputError: If the file is missing, unreadable, empty or (wav, ogg) truncated.
     """
-    with _opened(path) as sound:
+    with opened_sound(path) as sound:
         if sound.frames == 0:
             raise InputError(f"{path} holds no samples")
         return AudioInfo(sound.frames, sound.samplerate, sound.channels)
@@ -124,7 +154,7 @@ def read_audio(path: Path, start: int = 0, frames: int = -1) -> tuple[Float32[np
         InputError: If the file is missing, unreadable, empty, truncated or holds NaN or infinite samples, or if `start`
             lies outside it.
     """
-    with _opened(path) as sound:
+    with opened_sound(path) as sound:
         length = sound.frames
         if length == 0:
             raise InputError(f"{path} holds no samples")
@@ -134,7 +164,7 @@ def read_audio(path: Path, start: int = 0, frames: int = -1) -> tuple[Float32[np
             sound.seek(start)
         waveform = sound.read(frames, dtype="float32", always_2d=True).T
         rate = sound.samplerate
-        slack = _MP3_SLACK if sound.format == "MP3" else 0
+        slack = MP3_SLACK if sound.format == "MP3" else 0
     expected = length - start if frames < 0 else min(frames, length - start)
     missing = expected - waveform.shape[1]
     if missing > slack:
