@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from unetsep.audio.files import InputError
-from unetsep.deploy.weights import find_checkpoint, load_separator
+from unetsep.deploy.weights import find_checkpoint, load_separator, parse_at_most
 
 from .small_model import SETTINGS, small_separator, write_checkpoint
 
@@ -214,3 +214,64 @@ def test_whatever_bytes_a_file_holds_it_is_refused_in_one_line(tmp_path, checkpo
         with pytest.raises(InputError) as refusal:
             load_separator(path)
         assert "\n" not in str(refusal.value)
+
+
+def priced_sweep(folder: Path) -> Path:
+    """A sweep with three complete trials, the better the dearer, and one that failed."""
+    folder.mkdir()
+    (folder / "sweep.yaml").write_text("objectives: {val/usdr: maximize, cost/gmacs_per_second: minimize}")
+    for number, (state, score, gmacs, params) in enumerate(
+        [("complete", 3.0, 0.5, 900), ("complete", 5.0, 2.0, 100), ("complete", 2.0, 0.1, 800), ("failed", 9.0, 0.1, 1)]
+    ):
+        trial = write_checkpoint(folder / f"trials/{number:04}/checkpoints/best.ckpt").parent.parent
+        cost = {"gmacs_per_second": gmacs, "params": params}
+        (trial / "result.json").write_text(
+            json.dumps({"state": state, "scores": {"val/usdr": score}, "cost": cost, "spread": {}})
+        )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("at_most", "best"),
+    [
+        (None, "0001"),
+        ({"gmacs_per_second": 2.0}, "0001"),
+        ({"gmacs_per_second": 1.9}, "0000"),
+        ({"gmacs_per_second": 0.5}, "0000"),
+        ({"gmacs_per_second": 0.2}, "0002"),
+        ({"params": 850}, "0001"),
+        ({"params": 850, "gmacs_per_second": 1.0}, "0002"),
+    ],
+)
+def test_a_sweep_means_its_best_complete_trial_within_the_limits_of_cost(tmp_path, at_most, best):
+    sweep = priced_sweep(tmp_path / "sweep")
+    assert find_checkpoint(sweep, at_most) == sweep / f"trials/{best}/checkpoints/best.ckpt"
+
+
+def test_where_no_trial_is_cheap_enough_the_nearest_is_named(tmp_path):
+    sweep = priced_sweep(tmp_path / "sweep")
+    with pytest.raises(InputError, match=r"at most 0\.05 gmacs_per_second: the nearest is 0002 with 0\.1$"):
+        find_checkpoint(sweep, {"gmacs_per_second": 0.05})
+    with pytest.raises(InputError, match=r"within the other limits: the nearest is 0002 with 0\.1$"):
+        find_checkpoint(sweep, {"params": 950, "gmacs_per_second": 0.05})
+
+
+def test_a_cost_that_no_trial_knows_is_refused_with_those_there_are(tmp_path):
+    with pytest.raises(InputError, match=r"knows its watts: use one of gmacs_per_second, params$"):
+        find_checkpoint(priced_sweep(tmp_path / "sweep"), {"watts": 3.0})
+
+
+def test_limits_of_cost_are_refused_where_there_is_nothing_to_choose(checkpoint):
+    with pytest.raises(InputError, match=r"model\.ckpt is no sweep's folder: leave it out"):
+        find_checkpoint(checkpoint, {"params": 3.0})
+
+
+@pytest.mark.parametrize("text", ["params=12e3", " params =12000", "cost/params=12000.0"])
+def test_a_limit_is_a_measure_and_a_number(text):
+    assert parse_at_most(text) == ("params", 12_000.0)
+
+
+@pytest.mark.parametrize("text", ["", "params", "params=", "params=few", "=3", "params=nan"])
+def test_a_limit_that_is_anything_else_is_refused_with_an_example(text):
+    with pytest.raises(InputError, match=r"takes a measure of cost and a number: gmacs_per_second=0\.5"):
+        parse_at_most(text)

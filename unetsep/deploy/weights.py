@@ -7,9 +7,9 @@ import pickle
 import pydoc
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 import yaml
@@ -23,7 +23,7 @@ _OURS = re.compile(r"(unetsep|torch\.nn)(\.[A-Za-z_]\w*)+")  # what a checkpoint
 _PREFIX = "separator."  # of the separator's weights among those of the module that trained it
 
 
-def load_separator(path: Path) -> Separator:
+def load_separator(path: Path, *, at_most: Mapping[str, float] | None = None) -> Separator:
     """The separator of a checkpoint, of a run's or trial's folder, or of the best trial of a sweep's folder.
 
     Weights averaged during training are what a checkpoint holds where averaging was on, so they are what is loaded.
@@ -32,6 +32,7 @@ def load_separator(path: Path) -> Separator:
 
     Args:
         path: A `.ckpt` file, or a folder with `checkpoints/best.ckpt` (or only `last.ckpt`), or a sweep's folder.
+        at_most: For a sweep's folder: what the trial may cost, such as `{"gmacs_per_second": 0.5}`.
 
     Returns:
         The separator in evaluation mode on the CPU.
@@ -39,7 +40,7 @@ def load_separator(path: Path) -> Separator:
     Raises:
         InputError: If there is no checkpoint, or it is broken, not from unetsep, or would run code.
     """
-    path = find_checkpoint(Path(path))
+    path = find_checkpoint(Path(path), at_most)
     checkpoint = _read(path)
     for key in ("separator", "state_dict"):
         if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(key), dict):
@@ -57,25 +58,47 @@ def load_separator(path: Path) -> Separator:
     return separator.eval()
 
 
-def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means: itself, or the best one of a run's, trial's or sweep's folder.
+def parse_at_most(text: str) -> tuple[str, float]:
+    """A limit of cost as it is given on the command line, `gmacs_per_second=0.5`, as its measure and number.
 
     Raises:
-        InputError: If there is none.
+        InputError: If it is anything else.
     """
-    if path.is_file():
-        return path
+    measure, _, number = text.partition("=")
+    with contextlib.suppress(ValueError):
+        if measure.strip() and not math.isnan(most := float(number)):
+            return measure.strip().removeprefix("cost/"), most
+    raise InputError(f"--at-most is given {text!r}, but takes a measure of cost and a number: gmacs_per_second=0.5")
+
+
+def find_checkpoint(path: Path, at_most: Mapping[str, float] | None = None) -> Path:
+    """The model that a path means: itself, or the best checkpoint of a run's, trial's or sweep's folder.
+
+    Args:
+        path: A file, or a folder.
+        at_most: For a sweep's folder: limits on what the trial costs, by measure, as its `result.json` names them.
+
+    Raises:
+        InputError: If there is none, or none within the limits.
+    """
     if not path.exists():
         raise InputError(f"no model at {path}: give a checkpoint, a run's folder or a sweep's folder")
-    folder = _best_trial(path) if (path / "sweep.yaml").is_file() else path
+    sweep = (path / "sweep.yaml").is_file()
+    if at_most and not sweep:
+        raise InputError(
+            f"--at-most chooses among the trials of a sweep, but {path} is no sweep's folder: leave it out"
+        )
+    if path.is_file():
+        return path
+    folder = _best_trial(path, at_most or {}) if sweep else path
     for name in ("best.ckpt", "last.ckpt"):
         if (folder / "checkpoints" / name).is_file():
             return folder / "checkpoints" / name
     raise InputError(f"no checkpoint in {folder}: it has no checkpoints/best.ckpt")
 
 
-def _best_trial(sweep: Path) -> Path:
-    """The complete trial with the best first score among the sweep's objectives."""
+def _best_trial(sweep: Path, at_most: Mapping[str, float]) -> Path:
+    """The complete trial with the best first score among the sweep's objectives, of those that cost no more."""
     settings = _held(sweep / "sweep.yaml", yaml.safe_load)
     objectives = settings.get("objectives") if isinstance(settings, dict) else None
     if not isinstance(objectives, dict) or not objectives:
@@ -86,18 +109,37 @@ def _best_trial(sweep: Path) -> Path:
     if score is None:
         raise InputError(f"{sweep} optimises costs only, so it has no best trial: give a trial's folder")
     sign = 1.0 if objectives[score] == "maximize" else -1.0
-    found: list[tuple[float, Path]] = []
+    found: list[tuple[float, Path, dict[str, float]]] = []
     for file in sorted((sweep / "trials").glob("*/result.json")):
         result = _held(file, json.loads)
         scores = result.get("scores") if isinstance(result, dict) else None
         if not isinstance(scores, dict):
             raise InputError(f"{file} is no trial's result: it holds no scores; give a trial's folder")
+        cost = result.get("cost")
+        costs = {key: float(value) for key, value in cost.items() if _finite(value)} if isinstance(cost, dict) else {}
         value = scores.get(score)
-        if result.get("state") == "complete" and isinstance(value, int | float) and math.isfinite(value):
-            found.append((sign * value, file.parent))
+        if result.get("state") == "complete" and _finite(value):
+            found.append((sign * value, file.parent, costs))
     if not found:
         raise InputError(f"no trial in {sweep} has a {score} yet: let `unetsep sweep` finish one")
+    for measure, most in at_most.items():
+        known = [trial for trial in found if measure in trial[2]]
+        if not known:
+            names = sorted({name for trial in found for name in trial[2]})
+            raise InputError(f"no trial in {sweep} knows its {measure}: use one of {', '.join(names)}")
+        found = [trial for trial in known if trial[2][measure] <= most]
+        if not found:
+            _, nearest, costs = min(known, key=lambda trial: trial[2][measure])
+            raise InputError(
+                f"no trial in {sweep} has at most {most:g} {measure}"
+                f"{' within the other limits' if len(at_most) > 1 else ''}: "
+                f"the nearest is {nearest.name} with {costs[measure]:.4g}"
+            )
     return max(found, key=lambda trial: trial[0])[1]
+
+
+def _finite(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _held(file: Path, parse: Callable[[str], Any]) -> Any:
