@@ -8,7 +8,7 @@ import yaml
 
 from unetsep.__main__ import main
 
-VERBS = ("fit", "validate", "test", "predict", "sweep", "report", "separate", "evaluate", "cost", "data")
+VERBS = ("fit", "validate", "test", "predict", "sweep", "report", "separate", "export", "evaluate", "cost", "data")
 
 
 def test_help_lists_every_verb_and_loads_nothing_that_takes_time():

@@ -17,6 +17,7 @@ _VERBS = {
     "sweep": ("unetsep.report:answer", "answer a question by many trainings"),
     "report": ("unetsep.report:main", "turn a sweep's folder into tables and a page to look at and listen to"),
     "separate": ("unetsep.deploy:main", "separate sound files into stems"),
+    "export": ("unetsep.deploy.export:main", "write a trained separator into one file"),
     "evaluate": (
         "unetsep.evaluation.command:main",
         "score a separator, an oracle or anybody's estimates",

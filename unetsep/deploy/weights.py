@@ -31,7 +31,8 @@ def load_separator(path: Path, *, at_most: Mapping[str, float] | None = None) ->
     unetsep or torch.nn that derive from `torch.nn.Module`.
 
     Args:
-        path: A `.ckpt` file, or a folder with `checkpoints/best.ckpt` (or only `last.ckpt`), or a sweep's folder.
+        path: A `.ckpt` or `.safetensors` file, or a folder with `checkpoints/best.ckpt` (or only `last.ckpt`), or a
+            sweep's folder.
         at_most: For a sweep's folder: what the trial may cost, such as `{"gmacs_per_second": 0.5}`.
 
     Returns:
@@ -41,21 +42,46 @@ def load_separator(path: Path, *, at_most: Mapping[str, float] | None = None) ->
         InputError: If there is no checkpoint, or it is broken, not from unetsep, or would run code.
     """
     path = find_checkpoint(Path(path), at_most)
-    checkpoint = _read(path)
-    for key in ("separator", "state_dict"):
-        if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(key), dict):
-            raise InputError(f"{path} is not a checkpoint that unetsep wrote: it holds no {key!r}")
-    separator = _build(checkpoint["separator"], path)
-    weights = {
-        name.removeprefix(_PREFIX): value
-        for name, value in checkpoint["state_dict"].items()
-        if name.startswith(_PREFIX)
-    }
+    settings, weights = read_model(path)
+    separator = _build(settings, path)
     try:
         separator.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(f"the weights in {path} do not fit the separator it describes: {_line(error)}") from None
     return separator.eval()
+
+
+def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings of the separator in a file, as yet unchecked, and its weights by name.
+
+    Raises:
+        InputError: If the file is broken, not from unetsep, or would run code.
+    """
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    checkpoint = _read(path)
+    for key in ("separator", "state_dict"):
+        if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(key), dict):
+            raise InputError(f"{path} is not a checkpoint that unetsep wrote: it holds no {key!r}")
+    return checkpoint["separator"], {
+        name.removeprefix(_PREFIX): value
+        for name, value in checkpoint["state_dict"].items()
+        if isinstance(name, str) and name.startswith(_PREFIX)
+    }
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            settings = json.loads((file.metadata() or {}).get("separator", "null"))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+    except (SafetensorError, OSError, ValueError, RecursionError, RuntimeError) as error:
+        raise InputError(f"{path} is not a safetensors file, or a broken one: {_line(error)}") from None
+    if not isinstance(settings, dict):
+        raise InputError(f"{path} is not a model that unetsep exported: its metadata holds no 'separator'")
+    return settings, weights
 
 
 def parse_at_most(text: str) -> tuple[str, float]:

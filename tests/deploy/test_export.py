@@ -1,0 +1,71 @@
+import json
+import os
+from copy import deepcopy
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from unetsep.audio.files import InputError
+from unetsep.deploy.export import main
+from unetsep.deploy.weights import load_separator
+
+from .small_model import SETTINGS, small_separator
+
+
+def test_an_exported_file_gives_the_very_separator(tmp_path, checkpoint, separator):
+    assert main([str(checkpoint), str(tmp_path / "model.safetensors")]) == 0
+    loaded = load_separator(tmp_path / "model.safetensors")
+    mixture = torch.randn(1, 1, 333)
+    assert not loaded.training
+    assert loaded.sources == ("vocals", "rest")
+    assert torch.equal(loaded(mixture), separator(mixture))
+
+
+def test_an_export_replaces_a_file_only_when_told_to(tmp_path, checkpoint):
+    out = tmp_path / "model.safetensors"
+    out.write_bytes(b"precious")
+    with pytest.raises(InputError, match="exists already; use --force"):
+        main([str(checkpoint), str(out)])
+    assert out.read_bytes() == b"precious"
+    assert main([str(checkpoint), str(out), "--force"]) == 0
+    load_separator(out)
+
+
+def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, checkpoint):
+    with pytest.raises(InputError, match="cannot be written: "):
+        main([str(checkpoint), str(tmp_path / "missing/model.safetensors")])
+    assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt"]
+
+
+def test_an_unknown_kind_of_file_is_refused(tmp_path, checkpoint):
+    with pytest.raises(InputError, match=r"model\.txt is no kind of file that can be written"):
+        main([str(checkpoint), str(tmp_path / "model.txt")])
+
+
+@pytest.mark.filterwarnings("ignore")  # jsonargparse only warns of what it would then do
+def test_settings_that_name_a_function_are_refused_and_nothing_runs(tmp_path):
+    settings = deepcopy(SETTINGS)
+    settings["init_args"]["net"] = {"class_path": "os.system", "init_args": {"command": f"touch {tmp_path / 'trace'}"}}
+    save_file(small_separator().state_dict(), tmp_path / "evil.safetensors", {"separator": json.dumps(settings)})
+    with pytest.raises(InputError, match=r"evil\.safetensors is refused: its separator is built with .*system"):
+        load_separator(tmp_path / "evil.safetensors")
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("settings", [None, {}, {"separator": "["}, {"separator": "3"}, {"separator": "[" * 100_000}])
+def test_weights_without_settings_are_refused(tmp_path, settings):
+    save_file(small_separator().state_dict(), tmp_path / "bare.safetensors", settings)
+    with pytest.raises(InputError, match=r"bare\.safetensors is not a "):
+        load_separator(tmp_path / "bare.safetensors")
+
+
+def test_whatever_its_bytes_a_file_is_loaded_or_refused_in_one_line(tmp_path, checkpoint):
+    path = tmp_path / "model.safetensors"
+    main([str(checkpoint), str(path)])
+    whole = path.read_bytes()
+    broken = [b"", b"RIFF", whole[:-1], whole[:100], b"\xff" * 8 + whole[8:], os.urandom(500)]
+    for content in broken:
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"^[^\n]+ is not a safetensors file, or a broken one: [^\n]+$"):
+            load_separator(path)
