@@ -1,0 +1,230 @@
+"""Separates sound files: `unetsep separate MODEL FILE... --out DIR`."""
+
+import argparse
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unetsep.audio.files import InputError, legible
+from unetsep.audio.recording import open_recording
+from unetsep.audio.writing import FORMATS, check_format, check_targets, writing_stems
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from unetsep.deploy.separator import Separator
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs `unetsep separate`; a bad file gets a line on stderr and the others are separated all the same.
+
+    Returns:
+        0, or 2 if a file was left out.
+
+    Raises:
+        InputError: If the model cannot be loaded or lacks a stem that is asked for, or two files would be written to
+            one folder.
+    """
+    given = _parser().parse_args(args)
+    folders = _folders(given.files, given.out)
+    with _terminated_as_interrupted():
+        separator = _loaded(given)
+        names = _names(separator, given)
+        return _separate_all(separator, folders, names, given)
+
+
+def _folders(files: Sequence[Path], out: Path) -> dict[Path, Path]:
+    """The folder that each file's stems go to, and the file."""
+    folders: dict[Path, Path] = {}
+    for path in files:
+        folder = out / (path.stem or "_")
+        if (other := folders.setdefault(folder, path)) is not path:
+            raise InputError(
+                f"{legible(other)} and {legible(path)} would both be written to {legible(folder)}: "
+                "separate them one by one"
+            )
+    return folders
+
+
+def _loaded(given: argparse.Namespace) -> "Separator":
+    from unetsep.deploy.separator import Separator
+    from unetsep.deploy.weights import parse_at_most
+
+    at_most = dict(map(parse_at_most, given.at_most))
+    return Separator.load(given.model, at_most=at_most, device=given.device, precision=given.precision)
+
+
+def _names(separator: "Separator", given: argparse.Namespace) -> list[str]:
+    """What is written for each song: the stems asked for, and the mixture without some."""
+    for name in [*(given.stems or ()), *given.minus]:
+        if name not in separator.sources:
+            raise InputError(f"the model has no stem {legible(name)!r}; it has {', '.join(separator.sources)}")
+    names = given.stems or (() if given.minus else separator.sources)
+    return [*dict.fromkeys(names), *(["minus_" + "_".join(given.minus)] if given.minus else ())]
+
+
+def _separate_all(
+    separator: "Separator", folders: dict[Path, Path], names: Sequence[str], given: argparse.Namespace
+) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console, failed = Console(stderr=True, soft_wrap=True, markup=False, highlight=False, emoji=False), 0
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[speed]}"))
+    live = console.is_terminal  # elsewhere a bar that is taken away again leaves an empty line
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not live) as bar:
+        for number, (folder, path) in enumerate(folders.items(), start=1):
+            shown = _shown_progress(bar, f"{number} of {len(folders)}: {legible(path.name)}")
+            try:
+                console.print(_separate_one(separator, path, folder, names, given, shown))
+            except InputError as error:
+                failed += 1
+                text = str(error)
+                console.print("unetsep:", text if legible(path) in text else f"{legible(path)}: {text}")
+    return 2 if failed else 0
+
+
+def _separate_one(
+    separator: "Separator",
+    path: Path,
+    folder: Path,
+    names: Sequence[str],
+    given: argparse.Namespace,
+    on_progress: Callable[[float, float], None],
+) -> str:
+    """Separates one file, from disk to disk, and says how that went in a line."""
+    started = time.perf_counter()
+    check_targets(folder, names, given.format, force=given.force)
+    recording = open_recording(path)
+    check_format(given.format, recording.rate, recording.channels)
+    blocks = separator.stream(
+        recording.blocks,
+        recording.rate,
+        recording.channels,
+        stems=given.stems,
+        minus=given.minus,
+        consistent=given.consistent,
+        segment_seconds=given.segment_seconds,
+        overlap=given.overlap,
+        on_progress=on_progress,
+    )
+    first = next(blocks)  # by now all has been read once: its length is known, and whatever is wrong with it
+    assert recording.samples is not None
+    with writing_stems(
+        folder,
+        names,
+        format=given.format,
+        rate=recording.rate,
+        channels=recording.channels,
+        samples=recording.samples,
+        force=given.force,
+    ) as files:
+        files.write(first)
+        for block in blocks:
+            files.write(block)
+    factor = (time.perf_counter() - started) / (recording.samples / recording.rate)
+    beyond = f", {files.clipped} samples clipped (wav holds them)" if files.clipped else ""
+    return f"{legible(path)}: {', '.join(names)} in {legible(folder)}, real-time factor {factor:.3f}{beyond}"
+
+
+def _shown_progress(bar: "Progress", description: str) -> Callable[[float, float], None]:
+    started = time.perf_counter()
+    for task in bar.task_ids:
+        bar.remove_task(task)
+    task = bar.add_task(description, total=None, speed="")
+
+    def show(done: float, total: float) -> None:
+        speed = f"real-time factor {(time.perf_counter() - started) / done:.3f}" if done else ""
+        bar.update(task, completed=done, total=total, speed=speed)
+
+    return show
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """A SIGTERM ends the process as Ctrl-C does: what is half written is removed on the way out."""
+
+    def stop(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread: signals are somebody else's
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="unetsep separate",
+        description="Separate sound files into stems, DIR/<file's name>/<stem>.<format>, each as long as its file, at "
+        "its rate and with its channels. Files of any length take the same memory. A file that cannot be read gets a "
+        "line, and the others are separated all the same; the exit code is 0 only if all were.",
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=Path,
+        help="a checkpoint, an exported file (.safetensors, .onnx), a run's folder, or a sweep's (its best trial)",
+    )
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        type=Path,
+        help="sound files: wav, aiff, flac, ogg, mp3, and with the program ffmpeg m4a, the sound of videos and more; 4 "
+        "to 384 kHz, 1 to 64 channels",
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the stems are written")
+    parser.add_argument("--stems", metavar="A,B", type=_listed, help="only these stems (default: all of the model's)")
+    parser.add_argument(
+        "--minus",
+        metavar="A,B",
+        type=_listed,
+        default=(),
+        help="write the mixture without these stems as well, minus_A_B: karaoke by `--minus vocals`; without --stems, "
+        "only that",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="wav",
+        help="wav: 32-bit float, beyond 4 GB with an RF64 header; flac: 24 bits, up to 8 channels; ogg: Vorbis; mp3: 1 "
+        "or 2 channels, 8 to 48 kHz. All keep the length exactly; all but wav are clipped at full scale, which is "
+        "told (default: %(default)s)",
+    )
+    parser.add_argument("--segment-seconds", metavar="S", type=float, help="seen at once (default: what is exact)")
+    parser.add_argument("--overlap", metavar="R", type=float, help="of neighbouring segments, 0 to less than 1")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: cuda where there is one)")
+    parser.add_argument(
+        "--precision", default="auto", help="auto, float32, bfloat16 or float16 of the network (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--at-most",
+        metavar="MEASURE=NUMBER",
+        action="append",
+        default=[],
+        help="of a sweep's folder the best trial that costs no more, such as gmacs_per_second=0.5; may be repeated",
+    )
+    parser.add_argument(
+        "--consistent",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="what the stems lack of the mixture is shared among them, so that they add up to it",
+    )
+    parser.add_argument("--force", action="store_true", help="replace stems that exist")
+    return parser
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError("give names, such as vocals,drums")
+    return names
