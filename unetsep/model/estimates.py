@@ -16,11 +16,13 @@ class Estimate(nn.Module):
     """Turns the network's output into the spectra of the sources.
 
     `planes_in` says what the network reads for each audio channel, 1: magnitudes, 2: real and imaginary parts;
-    `planes_out` how many planes it writes for each source and audio channel.
+    `planes_out` how many planes it writes for each source and audio channel; `consistent` whether the sources add up to
+    the mixture by themselves.
     """
 
     planes_in = 1
     planes_out = 1
+    consistent = False
 
     def forward(self, output: Output, mixture: Mixture) -> Sources:
         """The spectra of the sources, in the mixture's scale."""
@@ -29,6 +31,8 @@ class Estimate(nn.Module):
 
 class SoftmaxMask(Estimate):
     """Real masks that add up to one over the sources in every bin, so that the stems add up to the mixture."""
+
+    consistent = True
 
     def forward(self, output: Output, mixture: Mixture) -> Sources:
         return output.squeeze(3).softmax(dim=1) * mixture[:, None]

@@ -34,7 +34,7 @@ class Separator(nn.Module):
         InputError: if a setting is out of its range.
     """
 
-    net: Any  # a module that knows its depth and its receptive_field(), as UNet does
+    net: Any  # a module that knows its depth, its frame_stride and its receptive_field(), as UNet does
 
     def __init__(
         self,
@@ -73,6 +73,11 @@ class Separator(nn.Module):
         """The network's depth."""
         return int(self.net.depth)
 
+    @property
+    def frame_stride(self) -> int:
+        """Frames by which a mixture may be shifted so that the network's output is only shifted as well."""
+        return int(self.net.frame_stride)
+
     def receptive_field(self) -> tuple[float, float]:
         """Seconds and hertz of the mixture that one bin of the output may depend on; infinite seconds for all of it."""
         bins, frames = self.net.receptive_field()
@@ -98,16 +103,16 @@ class Separator(nn.Module):
         power = torch.view_as_real(spectrum).square().sum(-1)
         scale = power.mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-8)
         scaled = spectrum / scale
-        output = self.net(self._read(scaled[:, :, :-1])).float()
+        output = self.net(self.read(scaled[:, :, :-1])).float()
         output = torch.cat([output, output[:, :, -1:]], dim=2)
         planes = output.unflatten(1, (len(self.sources), self.audio_channels, self.estimate.planes_out))
         return self.signal(spectrum=self.estimate(planes, scaled) * scale[:, None], length=mixture.length)
 
-    def _read(self, spectrum: Complex[Tensor, "batch channel freq frame"]) -> Float[Tensor, "batch plane freq frame"]:
+    def read(self, spectrum: Complex[Tensor, "batch channel freq frame"]) -> Float[Tensor, "batch plane freq frame"]:
         """What the network sees: compressed magnitudes, or real and imaginary parts with compressed magnitudes."""
         # the square root's slope is infinite at zero, and digital silence is exactly zero
-        magnitude = (torch.view_as_real(spectrum).square().sum(-1) + 1e-12).sqrt()
+        power = torch.view_as_real(spectrum).square().sum(-1) + 1e-12
         if self.estimate.planes_in == 1:
-            return magnitude**self.compression
-        compressed = spectrum * magnitude ** (self.compression - 1)
+            return power ** (self.compression / 2)
+        compressed = spectrum * power ** ((self.compression - 1) / 2)
         return torch.view_as_real(compressed).movedim(-1, 2).flatten(1, 2)

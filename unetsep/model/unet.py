@@ -49,7 +49,7 @@ class UNet(nn.Module):
     """A U-Net over spectrograms: `(batch, in_channels, freq, frame)` to `(batch, out_channels, freq, frame)`.
 
     Every setting holds for all levels; `block_at`, `skip_at`, `stride_at` and `up_at` say where one level differs.
-    Level 0 is the outermost. `print(unet)` shows the U.
+    Level 0 is the outermost. `print(unet)` shows the U. Shifting the input by `frame_stride` frames shifts the output.
 
     Args:
         in_channels: channels of the input.
@@ -118,8 +118,9 @@ class UNet(nn.Module):
         self.depth = depth
         self.subbands = subbands
         self.entry = entry
-        outermost = 1 if entry == "stride" else 0
         strides = by_level("stride_at", stride, stride_at, range(depth))
+        self.frame_stride = math.prod(frames for _, frames in strides.values())
+        outermost = 1 if entry == "stride" else 0
         ups = by_level("up_at", up, up_at, range(depth))
         skips = by_level("skip_at", skip, skip_at, range(outermost, depth))
         encoders = by_level("block_at", block, block_at, range(outermost, depth))
@@ -187,6 +188,8 @@ class UNet(nn.Module):
 
     def receptive_field(self) -> Extent:
         """Bins and frames of the input that one output bin may depend on; infinite where it is a whole axis."""
+        if any(isinstance(part, nn.GroupNorm | nn.InstanceNorm2d) for part in self.modules()):
+            return math.inf, math.inf  # normalised by the statistics of both axes, also when trained
         extent: Extent = (1.0, 1.0)
         for part in (self.exit, self.levels, self.enter):
             if isinstance(part, Level | Block | Down | Up):  # and not the 1x1 convolutions around the levels

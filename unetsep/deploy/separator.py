@@ -1,0 +1,332 @@
+"""A trained model at work on recordings of any rate, length and number of channels."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor, nn
+
+from unetsep.audio.files import InputError
+from unetsep.audio.frames import stft_blocks
+from unetsep.deploy.machine import fast_in_bfloat16
+from unetsep.deploy.streaming import FRAMES, Stream, level, plan
+from unetsep.deploy.weights import load_separator
+from unetsep.model.fusion import fused
+from unetsep.model.separator import Separator as Model
+
+Blocks = Callable[[], Iterator[np.ndarray]]
+"""Opens a recording anew and gives its samples in blocks, float32 `(sample, channel)`."""
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_BLOCK_SAMPLES = 65_536
+
+
+class Separator:
+    """A trained model at work: any recording to its stems, on a waveform or block by block.
+
+    A recording is resampled to the model's rate and its stems back. Its channels are taken in groups of as many as the
+    model has (a mono model: each alone); a group that is not full is filled up with the last channel, and the answers
+    for one channel are averaged. The model itself is copied, its normalisations folded into its convolutions.
+
+    Args:
+        model: What `unetsep.model.Separator` is, trained.
+        device: Where it computes: "cpu", "cuda", ...; "auto" takes a GPU where there is one.
+        precision: "float32", "bfloat16" or "float16"; "auto" takes bfloat16 where the machine computes it fast.
+
+    Attributes:
+        model: The network with its STFT, ready to compute.
+        sources: The stems' names.
+        sample_rate: That the model was trained at, in hertz.
+        audio_channels: 1 or 2: that the model was trained on.
+
+    Raises:
+        InputError: If the device or the precision is not there.
+    """
+
+    def __init__(self, model: Model, *, device: str = "auto", precision: str = "auto") -> None:
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if precision not in ("auto", *PRECISIONS):
+            raise InputError(f"precision is {precision!r}: use auto, {', '.join(PRECISIONS)}")
+        try:
+            self.model = fused(copy.deepcopy(model).eval()).to(device)
+            torch.zeros(1).to(device).add_(1)  # a device that is known and not there
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"cannot compute on the device {device!r}: {str(error).splitlines()[0]}") from None
+        if precision == "float16" and device == "cpu":
+            raise InputError("precision is 'float16', which CPUs do not compute: use bfloat16 or float32")
+        if precision == "auto":
+            precision = "bfloat16" if fast_in_bfloat16(device) else "float32"
+        self.device = device
+        self.precision = PRECISIONS[precision]
+        self.sources = self.model.sources
+        self.sample_rate = self.model.sample_rate
+        self.audio_channels = self.model.audio_channels
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        at_most: Mapping[str, float] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> "Separator":
+        """A separator from disk.
+
+        Args:
+            path: A checkpoint, a file that `unetsep export` wrote, a run's folder, or a sweep's (its best trial).
+            at_most: For a sweep's folder: what the trial may cost, such as `{"gmacs_per_second": 0.5}`.
+            device: As for `Separator`.
+            precision: As for `Separator`.
+
+        Raises:
+            InputError: If there is no such model, or it is broken or would run code.
+        """
+        return cls(load_separator(Path(path), at_most=at_most), device=device, precision=precision)
+
+    def separate(
+        self,
+        waveform: Tensor | np.ndarray,
+        sample_rate: int,
+        *,
+        stems: Sequence[str] | None = None,
+        minus: Sequence[str] = (),
+        consistent: bool = True,
+        segment_seconds: float | None = None,
+        overlap: float | None = None,
+        on_progress: Callable[[float, float], None] | None = None,
+    ) -> dict[str, Tensor]:
+        """The stems of a recording in memory, each of the recording's length, rate and channels.
+
+        Shape:
+            - Waveform: `(channel, sample)`, or `(sample)` for one channel.
+            - Output: for each name as the waveform, on the CPU.
+
+        Args:
+            waveform: The recording, full scale at 1.0.
+            sample_rate: Its rate, in hertz.
+            stems: Names of those wanted; all when not given.
+            minus: Names of stems that one more output, `minus_<names>`, is without; alone, it is the only output.
+            consistent: Have the stems add up to the recording; what lies above the model's highest frequency is then
+                part of the last stem.
+            segment_seconds: As for `plan`.
+            overlap: As for `plan`.
+            on_progress: Told the seconds that are done and those there are.
+
+        Raises:
+            InputError: If the recording is empty or holds NaN or infinity, or a setting lies outside its range.
+        """
+        recording = torch.as_tensor(waveform).detach().to("cpu", torch.float32)
+        if recording.ndim not in (1, 2) or not recording.numel():
+            raise InputError(
+                f"the waveform has the shape {tuple(recording.shape)}: give (channel, sample), at least one of each"
+            )
+        if not recording.isfinite().all():
+            raise InputError("the waveform holds NaN or infinite samples")
+        rows = recording.reshape(-1, recording.shape[-1])
+        columns = rows.T.numpy()
+
+        def blocks() -> Iterator[np.ndarray]:
+            for first in range(0, len(columns), _BLOCK_SAMPLES):
+                yield columns[first : first + _BLOCK_SAMPLES]
+
+        settings: dict[str, Any] = {"segment_seconds": segment_seconds, "overlap": overlap, "on_progress": on_progress}
+        stream = self.stream(blocks, sample_rate, len(rows), stems=stems, minus=minus, consistent=consistent, **settings)
+        found: dict[str, Tensor] = {}
+        first = 0
+        for block in stream:
+            for name, part in block.items():
+                whole = found.setdefault(name, torch.empty_like(rows))
+                whole[:, first : first + len(part)] = torch.from_numpy(part).T
+            first += len(part)
+        return {name: whole.reshape(recording.shape) for name, whole in found.items()}
+
+    def stream(
+        self,
+        blocks: Blocks,
+        sample_rate: int,
+        channels: int,
+        *,
+        stems: Sequence[str] | None = None,
+        minus: Sequence[str] = (),
+        consistent: bool = True,
+        segment_seconds: float | None = None,
+        overlap: float | None = None,
+        on_progress: Callable[[float, float], None] | None = None,
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """The stems of a recording block by block, at a memory that does not depend on its length.
+
+        The recording is read twice: once for its length and level, once to separate it.
+
+        Args:
+            blocks: Opens the recording anew and gives its samples in blocks, float32 `(sample, channel)`.
+            sample_rate: Of the recording, in hertz.
+            channels: Of the recording.
+            stems: As for `separate`, like all that follow.
+            minus: Names of stems.
+            consistent: Have the stems add up to the recording.
+            segment_seconds: What the network reads at once.
+            overlap: Share of it that is read again.
+            on_progress: Told the seconds that are done and those there are.
+
+        Returns:
+            Yields, by name, float32 `(sample, channel)`: together each as long as the recording.
+
+        Raises:
+            InputError: If a setting lies outside its range (at once), or the recording is empty (when read).
+        """
+        for name in (*(stems or ()), *minus):
+            if name not in self.sources:
+                raise InputError(f"there is no stem {name!r}: the model separates {', '.join(self.sources)}")
+        if sample_rate < 1 or channels < 1:
+            raise InputError(f"the recording has {channels} channels at {sample_rate} Hz: it needs at least 1 of each")
+        wanted = tuple(dict.fromkeys(stems or (() if minus else self.sources)))
+        segments = plan(self.model, segment_seconds, overlap)
+        worker = Stream(self.model, segments, consistent, self.precision)
+        recording = _Recording(blocks, sample_rate, channels, self.sample_rate, self.audio_channels)
+        return self._stream(worker, recording, wanted, tuple(dict.fromkeys(minus)), consistent, on_progress)
+
+    @torch.inference_mode()
+    def _stream(
+        self,
+        worker: Stream,
+        recording: "_Recording",
+        wanted: tuple[str, ...],
+        minus: tuple[str, ...],
+        consistent: bool,
+        on_progress: Callable[[float, float], None] | None,
+    ) -> Iterator[dict[str, np.ndarray]]:
+        model = self.model
+        loudness = level(stft_blocks(recording.mixtures(), model.n_fft, model.hop, FRAMES))
+        needed = [k for k, name in enumerate(self.sources) if name in (*wanted, *minus)]
+        # the last stem is what the others leave of the mixture: one inverse transform less, and nothing is lost
+        remainder = consistent and len(needed) == len(self.sources)
+        computed = needed[:-1] if remainder else needed
+        done = 0
+        for mixture, estimates in recording.matched(worker, loudness, computed):
+            found = dict(zip((self.sources[k] for k in computed), estimates, strict=True))
+            if remainder:
+                found[self.sources[-1]] = mixture - estimates.sum(0)
+            given = {name: found[name] for name in wanted}
+            if minus:
+                given["minus_" + "_".join(minus)] = mixture - np.sum([found[name] for name in minus], axis=0)
+            yield given
+            done += len(mixture)
+            if on_progress:
+                on_progress(done / recording.rate, recording.length / recording.rate)
+
+
+class _Recording:
+    """A recording as the model hears it, and the stems as the recording has its channels.
+
+    Attributes:
+        length: Samples of the recording; known once it was read.
+    """
+
+    def __init__(self, blocks: Blocks, rate: int, channels: int, inner_rate: int, width: int) -> None:
+        self.rate = rate
+        self.length = 0
+        self._blocks = blocks
+        self._channels = channels
+        self._inner_rate = inner_rate
+        # the channels of each group, the last channel again where a group would not be full
+        self._groups = torch.arange(-(-channels // width) * width).clamp(max=channels - 1).view(-1, width)
+
+    def mixtures(self) -> Iterator[Tensor]:
+        """The recording at the model's rate, `(group, channel, sample)`, read to its end."""
+        yield from map(self._grouped, self._resampled(self._counted(), self.rate, self._inner_rate, self._channels))
+        if not self.length:
+            raise InputError("the recording holds no samples; there is nothing to separate")
+
+    def _counted(self) -> Iterator[np.ndarray]:
+        self.length = 0
+        for block in self._blocks():
+            self.length += len(block)
+            yield block
+
+    def matched(self, worker: Stream, loudness: Tensor, sources: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The recording again, `(sample, channel)`, and the same samples of some sources, `(source, sample, channel)`."""
+        length, width = self.length, len(sources) * self._channels
+        heard: list[np.ndarray] = []  # and not yet separated
+
+        def listened() -> Iterator[np.ndarray]:
+            for block in self._counted():
+                heard.append(block)
+                yield block
+
+        mixtures = map(self._grouped, self._resampled(listened(), self.rate, self._inner_rate, self._channels))
+        if not sources:
+            for mixture in self._blocks():
+                yield mixture, np.empty((0, *mixture.shape), np.float32)
+            return
+        inner_length = math.ceil(length * self._inner_rate / self.rate)
+        waveforms = worker.waveforms(mixtures, loudness, inner_length, sources)
+        columns = (self._ungrouped(waveform) for waveform in waveforms)
+        position = 0
+        for block in self._resampled(columns, self._inner_rate, self.rate, width, length):
+            mixture = _taken(heard, len(block))
+            position += len(block)
+            yield mixture, block.reshape(len(block), len(sources), -1).transpose(1, 0, 2)
+        if position != length or self.length != length:
+            raise InputError("the recording changed while it was read: separate it again")
+
+    def _grouped(self, block: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(block.T))[self._groups]
+
+    def _ungrouped(self, waveform: Tensor) -> np.ndarray:
+        """`(group, source, channel, sample)` to columns, one for each source and channel of the recording."""
+        channels = waveform.movedim(0, 1).flatten(1, 2)
+        last = self._channels - 1
+        if channels.shape[1] > last + 1:
+            channels = torch.cat([channels[:, :last], channels[:, last:].mean(1, keepdim=True)], dim=1)
+        return channels.flatten(0, 1).T.cpu().numpy()
+
+    @staticmethod
+    def _resampled(
+        blocks: Iterator[np.ndarray], rate: int, new_rate: int, columns: int, length: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """The blocks `(sample, column)` at another rate, by the SoX resampler at its high quality.
+
+        Args:
+            blocks: float32.
+            rate: Theirs.
+            new_rate: Of the result.
+            columns: Of each block.
+            length: Samples of the result; as many as fit the whole, rounded up, when not given.
+        """
+        if rate == new_rate:
+            yield from blocks
+            return
+        resampler = soxr.ResampleStream(rate, new_rate, columns, dtype="float32", quality="HQ")
+        heard = given = 0
+        for block in blocks:
+            heard += len(block)
+            part = resampler.resample_chunk(np.ascontiguousarray(block))
+            if length is not None:
+                part = part[: length - given]
+            given += len(part)
+            if len(part):
+                yield part
+        rest = resampler.resample_chunk(np.empty((0, columns), np.float32), last=True)
+        missing = (math.ceil(heard * new_rate / rate) if length is None else length) - given
+        if missing > 0:
+            rest = rest[:missing]
+            yield np.concatenate([rest, np.zeros((missing - len(rest), columns), np.float32)])
+
+
+def _taken(blocks: list[np.ndarray], count: int) -> np.ndarray:
+    """The first samples of a list of blocks, which they leave."""
+    parts = []
+    while count:
+        block = blocks.pop(0)
+        parts.append(block[:count])
+        if len(block) > count:
+            blocks.insert(0, block[count:])
+        count -= len(parts[-1])
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
