@@ -120,7 +120,7 @@ def _is_cut(log: str) -> bool:
     """Whether libsndfile's log tells of a file that ends early; it reads such wav and ogg files without a complaint."""
     if "lacks an end-of-stream bit" in log:
         return True
-    sizes = re.search(r"^data\s*: (\d+) \(should be (\d+)\)", log, flags=re.MULTILINE)
+    sizes = re.search(r"^ *(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", log, flags=re.MULTILINE)
     return sizes is not None and int(sizes[2]) < int(sizes[1]) < _UNKNOWN_BYTES
 
 

@@ -29,6 +29,8 @@ _CONTAINERS = (
 )
 _UNKNOWN_LENGTH = 2**48  # libsndfile gives more than any recording has where a flac does not say how long it is
 
+_MALFORMED = 3  # libsndfile's code for a format that it knows in a file that breaks its rules
+
 
 class Recording:
     """A sound file that can be read from its start as often as wanted, a block at a time.
@@ -51,7 +53,8 @@ class Recording:
                 known = sound.frames < _UNKNOWN_LENGTH
                 self.samples = sound.frames if known else None
         except InputError as error:
-            if not isinstance(error.__cause__, soundfile.LibsndfileError):
+            cause = error.__cause__
+            if not isinstance(cause, soundfile.LibsndfileError) or cause.code == _MALFORMED:
                 raise
             self._by_ffmpeg = True
             with _decoded(path) as (_, self.rate, self.channels):
