@@ -33,9 +33,10 @@ import torch
 from torch import Tensor
 
 from unetsep.audio.files import replacing
-from unetsep.cli.trainer import fast_precision, keep_freed_memory
+from unetsep.cli.trainer import fast_precision
 from unetsep.data import Remix, StemsDataModule
 from unetsep.data.synthetic import write_set
+from unetsep.deploy.machine import keep_freed_memory
 from unetsep.metrics import cost_card
 from unetsep.metrics.sdr import usdr
 from unetsep.model import Separator, UNet, blocks, skips

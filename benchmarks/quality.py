@@ -35,7 +35,7 @@ from unetsep.cli import UnetsepCLI
 from unetsep.cli.terminal import quiet
 from unetsep.data import find_tracks
 from unetsep.data.synthetic import write_set
-from unetsep.deploy import separate_waveform
+from unetsep.deploy.separator import Separator
 from unetsep.metrics import cost_card
 from unetsep.metrics.scores import score_track, summarise
 
@@ -109,11 +109,11 @@ def train(config: Path, seed: int, data: Path, options: argparse.Namespace, othe
         passed = budget.passed
     steps = trainer.global_step
     device = trainer.strategy.root_device
-    separator.eval().to(device)
+    trained = Separator(separator, device=str(device), precision="float32")
     scores = []
     for track in find_tracks(data, "test", separator.sources):
         references = track.read(RATE, 2)
-        estimates = separate_waveform(separator, references.sum(0), RATE, device=device)
+        estimates = torch.stack(list(trained.separate(references.sum(0), RATE, consistent=False).values()))
         scores.append(score_track(references.to(device), estimates.to(device), RATE))
     summary = summarise(scores, separator.sources)
     return {

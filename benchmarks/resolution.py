@@ -20,7 +20,7 @@ import report
 import torch
 
 from unetsep.cli import UnetsepCLI
-from unetsep.cli.trainer import keep_freed_memory
+from unetsep.deploy.machine import keep_freed_memory
 from unetsep.metrics import cost_card
 
 BASE = Path(__file__).parent.parent / "sweeps" / "base"

@@ -16,7 +16,7 @@ _VERBS = {
     "predict": ("unetsep.cli:run_cli", "write the stems of the test tracks"),
     "sweep": ("unetsep.report:answer", "answer a question by many trainings"),
     "report": ("unetsep.report:main", "turn a sweep's folder into tables and a page to look at and listen to"),
-    "separate": ("unetsep.deploy:main", "separate sound files into stems"),
+    "separate": ("unetsep.deploy.command:main", "separate sound files into stems"),
     "export": ("unetsep.deploy.export:main", "write a trained separator into one file"),
     "evaluate": (
         "unetsep.evaluation.command:main",

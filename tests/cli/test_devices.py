@@ -10,7 +10,8 @@ import torch
 import yaml
 
 from unetsep.cli import UnetsepCLI
-from unetsep.cli.trainer import fast_precision, keep_freed_memory
+from unetsep.cli.trainer import fast_precision
+from unetsep.deploy.machine import keep_freed_memory
 
 
 def machine(monkeypatch, *, bf16: bool = False, amx: bool = False, cuda: bool | None = None) -> None:
@@ -69,12 +70,12 @@ def test_training_in_bf16_learns_as_in_float32(config, tmp_path):
 def test_freed_memory_is_used_again_without_asking_the_system():
     program = """
 import resource, sys
-from unetsep.cli.trainer import keep_freed_memory
+from unetsep.deploy.machine import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 import torch
-for step in range(8):
-    if step == 4:
+for step in range(24):  # it takes some until the freed pieces are large enough
+    if step == 16:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.ones(2**24)  # 64 MiB
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from unetsep.audio.files import InputError
 from unetsep.cli import UnetsepCLI
-from unetsep.deploy import load_separator
+from unetsep.deploy.weights import load_separator
 from unetsep.model.outline import read_outline
 from unetsep.training.module import NonFiniteLossError, SeparationModule
 

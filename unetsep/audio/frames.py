@@ -75,6 +75,8 @@ def istft_blocks(spectra: Iterable[Tensor], n_fft: int, hop: int, length: int) -
     squared = window.square()
     inside = squared.sum(0)  # the squared windows' sum, wherever there are frames on both sides
 
+    position = -(n_fft // 2)  # of the next sample in the recording
+
     def gain(row: int) -> Tensor:
         """What a row lacks at the ends, where windows are missing."""
         present = [k for k in range(rows) if 0 <= row - k < frames]
@@ -86,7 +88,6 @@ def istft_blocks(spectra: Iterable[Tensor], n_fft: int, hop: int, length: int) -
         first, position = position, position + samples.shape[-1]
         return samples[..., max(0, -first) : max(0, length - first)]
 
-    position = -(n_fft // 2)
     done = 0
     tail: Tensor | None = None
     synthesis = window / inside

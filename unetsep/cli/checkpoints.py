@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from unetsep.audio.files import InputError
-from unetsep.deploy import load_separator
+from unetsep.deploy.weights import load_separator
 
 _TO_GO_ON = ("epoch", "global_step", "loops", "optimizer_states", "lr_schedulers")
 

@@ -18,8 +18,9 @@ from unetsep.cli.checkpoints import check_checkpoint, epoch_to_go_on_from
 from unetsep.cli.refusals import config_files, linked_or_unknown, one_line, refusing
 from unetsep.cli.settings import LINKS, MONITOR, SECTIONS, SEPARATOR, TRAINER, add_settings, check_settings
 from unetsep.cli.terminal import interruptible, is_first, quiet, quieten
-from unetsep.cli.trainer import MachineTrainer, keep_freed_memory
+from unetsep.cli.trainer import MachineTrainer
 from unetsep.data import StemsDataModule
+from unetsep.deploy.machine import keep_freed_memory
 from unetsep.metrics import cost_card
 from unetsep.model import UNet
 from unetsep.model.outline import outline, write_outline

@@ -1,7 +1,5 @@
 """Lightning's trainer, fitted to the machine: its precision, and its memory on a CPU."""
 
-import contextlib
-import ctypes
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +7,8 @@ from typing import Any, Literal
 import torch
 from lightning import Trainer
 from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
+
+from unetsep.deploy.machine import fast_in_bfloat16
 
 
 class MachineTrainer(Trainer):
@@ -48,25 +48,9 @@ def fast_precision(accelerator: Any = "auto") -> Literal["bf16-mixed", "32-true"
         accelerator: Lightning's setting.
     """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        fast = fast_in_bfloat16("cuda")
     elif accelerator == "cpu" or not torch.backends.mps.is_available():
-        # not oneDNN's own answer, which is yes as well where it would emulate bf16 with AVX512
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        fast = fast_in_bfloat16("cpu")
     else:
         fast = False
     return "bf16-mixed" if fast else "32-true"
-
-
-def keep_freed_memory() -> None:
-    """Tells the C library to keep the memory that is freed, in this process and those forked from it.
-
-    By default glibc returns every larger block to the system at once, and the next step takes it back page by page: a
-    sixth of a step's time on a CPU, for memory that each step needs again. Other C libraries are left as they are.
-    """
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # Windows has no library None, musl no mallopt
-        library = ctypes.CDLL(None)
-        for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1)):
-            library.mallopt(option, value)
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h

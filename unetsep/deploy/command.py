@@ -50,9 +50,11 @@ def _folders(files: Sequence[Path], out: Path) -> dict[Path, Path]:
 
 
 def _loaded(given: argparse.Namespace) -> "Separator":
+    from unetsep.deploy.machine import keep_freed_memory
     from unetsep.deploy.separator import Separator
     from unetsep.deploy.weights import parse_at_most
 
+    keep_freed_memory()
     at_most = dict(map(parse_at_most, given.at_most))
     return Separator.load(given.model, at_most=at_most, device=given.device, precision=given.precision)
 

@@ -1,26 +1,22 @@
 """A trained model at work on recordings of any rate, length and number of channels."""
 
 import copy
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unetsep.audio.files import InputError
 from unetsep.audio.frames import stft_blocks
+from unetsep.deploy.heard import Blocks, Heard
 from unetsep.deploy.machine import fast_in_bfloat16
 from unetsep.deploy.streaming import FRAMES, Stream, level, plan
 from unetsep.deploy.weights import load_separator
 from unetsep.model.fusion import fused
 from unetsep.model.separator import Separator as Model
-
-Blocks = Callable[[], Iterator[np.ndarray]]
-"""Opens a recording anew and gives its samples in blocks, float32 `(sample, channel)`."""
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _BLOCK_SAMPLES = 65_536
@@ -55,7 +51,8 @@ class Separator:
             raise InputError(f"precision is {precision!r}: use auto, {', '.join(PRECISIONS)}")
         try:
             self.model = fused(copy.deepcopy(model).eval()).to(device)
-            torch.zeros(1).to(device).add_(1)  # a device that is known and not there
+            self.model.net.to(memory_format=torch.channels_last)  # as convolutions read it fastest
+            torch.zeros(1).to(device).add_(1).item()  # a device that is known and not there
         except (RuntimeError, AssertionError) as error:
             raise InputError(f"cannot compute on the device {device!r}: {str(error).splitlines()[0]}") from None
         if precision == "float16" and device == "cpu":
@@ -137,7 +134,9 @@ class Separator:
                 yield columns[first : first + _BLOCK_SAMPLES]
 
         settings: dict[str, Any] = {"segment_seconds": segment_seconds, "overlap": overlap, "on_progress": on_progress}
-        stream = self.stream(blocks, sample_rate, len(rows), stems=stems, minus=minus, consistent=consistent, **settings)
+        stream = self.stream(
+            blocks, sample_rate, len(rows), stems=stems, minus=minus, consistent=consistent, **settings
+        )
         found: dict[str, Tensor] = {}
         first = 0
         for block in stream:
@@ -189,14 +188,14 @@ class Separator:
         wanted = tuple(dict.fromkeys(stems or (() if minus else self.sources)))
         segments = plan(self.model, segment_seconds, overlap)
         worker = Stream(self.model, segments, consistent, self.precision)
-        recording = _Recording(blocks, sample_rate, channels, self.sample_rate, self.audio_channels)
+        recording = Heard(blocks, sample_rate, channels, self.sample_rate, self.audio_channels)
         return self._stream(worker, recording, wanted, tuple(dict.fromkeys(minus)), consistent, on_progress)
 
     @torch.inference_mode()
     def _stream(
         self,
         worker: Stream,
-        recording: "_Recording",
+        recording: Heard,
         wanted: tuple[str, ...],
         minus: tuple[str, ...],
         consistent: bool,
@@ -220,113 +219,3 @@ class Separator:
             done += len(mixture)
             if on_progress:
                 on_progress(done / recording.rate, recording.length / recording.rate)
-
-
-class _Recording:
-    """A recording as the model hears it, and the stems as the recording has its channels.
-
-    Attributes:
-        length: Samples of the recording; known once it was read.
-    """
-
-    def __init__(self, blocks: Blocks, rate: int, channels: int, inner_rate: int, width: int) -> None:
-        self.rate = rate
-        self.length = 0
-        self._blocks = blocks
-        self._channels = channels
-        self._inner_rate = inner_rate
-        # the channels of each group, the last channel again where a group would not be full
-        self._groups = torch.arange(-(-channels // width) * width).clamp(max=channels - 1).view(-1, width)
-
-    def mixtures(self) -> Iterator[Tensor]:
-        """The recording at the model's rate, `(group, channel, sample)`, read to its end."""
-        yield from map(self._grouped, self._resampled(self._counted(), self.rate, self._inner_rate, self._channels))
-        if not self.length:
-            raise InputError("the recording holds no samples; there is nothing to separate")
-
-    def _counted(self) -> Iterator[np.ndarray]:
-        self.length = 0
-        for block in self._blocks():
-            self.length += len(block)
-            yield block
-
-    def matched(self, worker: Stream, loudness: Tensor, sources: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The recording again, `(sample, channel)`, and the same samples of some sources, `(source, sample, channel)`."""
-        length, width = self.length, len(sources) * self._channels
-        heard: list[np.ndarray] = []  # and not yet separated
-
-        def listened() -> Iterator[np.ndarray]:
-            for block in self._counted():
-                heard.append(block)
-                yield block
-
-        mixtures = map(self._grouped, self._resampled(listened(), self.rate, self._inner_rate, self._channels))
-        if not sources:
-            for mixture in self._blocks():
-                yield mixture, np.empty((0, *mixture.shape), np.float32)
-            return
-        inner_length = math.ceil(length * self._inner_rate / self.rate)
-        waveforms = worker.waveforms(mixtures, loudness, inner_length, sources)
-        columns = (self._ungrouped(waveform) for waveform in waveforms)
-        position = 0
-        for block in self._resampled(columns, self._inner_rate, self.rate, width, length):
-            mixture = _taken(heard, len(block))
-            position += len(block)
-            yield mixture, block.reshape(len(block), len(sources), -1).transpose(1, 0, 2)
-        if position != length or self.length != length:
-            raise InputError("the recording changed while it was read: separate it again")
-
-    def _grouped(self, block: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(block.T))[self._groups]
-
-    def _ungrouped(self, waveform: Tensor) -> np.ndarray:
-        """`(group, source, channel, sample)` to columns, one for each source and channel of the recording."""
-        channels = waveform.movedim(0, 1).flatten(1, 2)
-        last = self._channels - 1
-        if channels.shape[1] > last + 1:
-            channels = torch.cat([channels[:, :last], channels[:, last:].mean(1, keepdim=True)], dim=1)
-        return channels.flatten(0, 1).T.cpu().numpy()
-
-    @staticmethod
-    def _resampled(
-        blocks: Iterator[np.ndarray], rate: int, new_rate: int, columns: int, length: int | None = None
-    ) -> Iterator[np.ndarray]:
-        """The blocks `(sample, column)` at another rate, by the SoX resampler at its high quality.
-
-        Args:
-            blocks: float32.
-            rate: Theirs.
-            new_rate: Of the result.
-            columns: Of each block.
-            length: Samples of the result; as many as fit the whole, rounded up, when not given.
-        """
-        if rate == new_rate:
-            yield from blocks
-            return
-        resampler = soxr.ResampleStream(rate, new_rate, columns, dtype="float32", quality="HQ")
-        heard = given = 0
-        for block in blocks:
-            heard += len(block)
-            part = resampler.resample_chunk(np.ascontiguousarray(block))
-            if length is not None:
-                part = part[: length - given]
-            given += len(part)
-            if len(part):
-                yield part
-        rest = resampler.resample_chunk(np.empty((0, columns), np.float32), last=True)
-        missing = (math.ceil(heard * new_rate / rate) if length is None else length) - given
-        if missing > 0:
-            rest = rest[:missing]
-            yield np.concatenate([rest, np.zeros((missing - len(rest), columns), np.float32)])
-
-
-def _taken(blocks: list[np.ndarray], count: int) -> np.ndarray:
-    """The first samples of a list of blocks, which they leave."""
-    parts = []
-    while count:
-        block = blocks.pop(0)
-        parts.append(block[:count])
-        if len(block) > count:
-            blocks.insert(0, block[count:])
-        count -= len(parts[-1])
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)

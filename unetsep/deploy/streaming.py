@@ -67,14 +67,14 @@ def plan(model: Separator, segment_seconds: float | None = None, overlap: float 
         room = int(segment_seconds * per_second) - 2 * context
         if room < 1:
             raise InputError(
-                f"segment_seconds is {segment_seconds:g}, but the network sees {2 * context / per_second:.3g} s around a "
-                "frame: give more than that, or an overlap at which segments fade into each other"
+                f"segment_seconds is {segment_seconds:g}, but the network sees {2 * context / per_second:.3g} s around "
+                "a frame: give more than that, or an overlap at which segments fade into each other"
             )
         return Segments(_whole(room, math.lcm(stride, FRAMES)), context, 0)
     segment = (segment_seconds or _ENDLESS_SECONDS) * per_second
     shared = round(overlap * segment)
-    context = int(min(reach, _whole(shared / 4, stride)))
-    exact = context == reach
+    exact = shared >= 2 * reach
+    context = int(reach) if exact else int(shared / 4) // stride * stride
     step = _whole(max(segment - shared, 1), math.lcm(stride, FRAMES))
     return Segments(step, context, 0 if exact else min(max(shared - 2 * context, 0), step))
 
@@ -92,7 +92,7 @@ def level(spectra: Iterator[Tensor]) -> Tensor:
     """
     total, bins = torch.zeros(()), 0
     for spectrum in spectra:
-        total = total + torch.view_as_real(spectrum).square().sum(dim=(1, 2, 3, 4), dtype=torch.float64)
+        total = total + torch.linalg.vector_norm(torch.view_as_real(spectrum), dim=(1, 2, 3, 4)).double().square()
         bins += spectrum[0].numel()
     return (total / bins).sqrt().clamp_min(1e-8).to(torch.float32)[:, None, None]
 
@@ -115,9 +115,7 @@ class Stream:
         self.precision = precision
         self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
 
-    def waveforms(
-        self, blocks: Iterator[Tensor], level: Tensor, length: int, sources: list[int]
-    ) -> Iterator[Tensor]:
+    def waveforms(self, blocks: Iterator[Tensor], level: Tensor, length: int, sources: list[int]) -> Iterator[Tensor]:
         """Some of the sources of a mixture.
 
         Shape:
@@ -154,7 +152,8 @@ class Stream:
                 features[..., : kept.shape[-1]] = kept
             begin = start
             while end < needed:
-                spectrum = next(spectra)
+                if (spectrum := next(spectra, None)) is None:
+                    raise InputError("the recording is shorter now than when it was first read: separate it again")
                 read = self.model.read(spectrum[..., :-1]).transpose(-1, -2)
                 if features is None:
                     longest = min(step + 2 * context + fade, frames) + FRAMES
@@ -166,13 +165,13 @@ class Stream:
             output = self._computed(features[..., : needed - begin])[..., first - begin :]
             for frame in range(0, last - first, FRAMES):
                 spectrum = waiting.popleft()
-                estimate = self._estimate(output[..., frame : frame + FRAMES], spectrum)
+                estimate = self._estimate(output[..., frame : frame + FRAMES], spectrum, sources)
                 if fading is not None and (before := fading[..., frame : frame + FRAMES]).shape[-1]:
                     # numbered from 1, so that neither side is ever alone
                     share = torch.arange(frame + 1, frame + 1 + before.shape[-1], device=self.device) / (fade + 1)
-                    faded = self._estimate(before, spectrum[..., : before.shape[-1], :])
+                    faded = self._estimate(before, spectrum[..., : before.shape[-1], :], sources)
                     estimate[..., : before.shape[-1], :].lerp_(faded, (1 - share)[:, None].to(faded))
-                yield estimate[:, sources]
+                yield estimate
             fading = output[..., last - first : last - first + fade].clone() if fade else None
 
     def _computed(self, features: Tensor) -> Tensor:
@@ -182,14 +181,16 @@ class Stream:
         with torch.autocast(self.device.type, self.precision):
             return self.model.net(features)
 
-    def _estimate(self, output: Tensor, spectrum: Tensor) -> Tensor:
-        """All sources' spectra of a few frames: the highest bin shares its neighbour's estimate."""
+    def _estimate(self, output: Tensor, spectrum: Tensor, sources: list[int]) -> Tensor:
+        """Some sources' spectra of a few frames: the highest bin shares its neighbour's estimate."""
         model = self.model
         planes = output.unflatten(1, (len(model.sources), model.audio_channels, -1)).transpose(-1, -2)
         filled = planes.new_empty(*planes.shape[:-1], planes.shape[-1] + 1, dtype=torch.float32)
         filled[..., :-1] = planes
         filled[..., -1] = planes[..., -1]
-        estimate = model.estimate(filled, spectrum)
+        filled = model.estimate.between(filled)
         if self.consistent:
-            estimate += (spectrum - estimate.sum(1)).div_(estimate.shape[1])[:, None]
-        return estimate
+            estimate = model.estimate.spectra(filled, spectrum)
+            return (estimate + ((spectrum - estimate.sum(1)) / estimate.shape[1])[:, None])[:, sources]
+        first = sources == list(range(len(sources)))  # a slice is no copy
+        return model.estimate.spectra(filled[:, : len(sources)] if first else filled[:, sources], spectrum)

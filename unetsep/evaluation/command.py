@@ -161,10 +161,8 @@ def _parser() -> argparse.ArgumentParser:
         help="another evaluation's DIR: print the difference per stem with 95 %% intervals",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: cuda where there is one)")
+    parser.add_argument("--segment-seconds", type=float, help="of MODEL, read at once (default: as `unetsep separate`)")
     parser.add_argument(
-        "--segment-seconds", type=float, default=10.0, help="of MODEL, seen at once (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--overlap", type=float, default=0.25, help="of neighbouring segments, 0 to <1 (default: %(default)s)"
+        "--overlap", type=float, help="of neighbouring segments, 0 to <1 (default: as `unetsep separate`)"
     )
     return parser

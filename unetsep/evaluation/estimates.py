@@ -16,7 +16,8 @@ from unetsep import metrics
 from unetsep.audio.files import AudioInfo, InputError, audio_info
 from unetsep.data import Track, find_tracks
 from unetsep.data.musdb18 import StemFile
-from unetsep.deploy import find_checkpoint, load_separator, separate_waveform
+from unetsep.deploy.separator import Separator
+from unetsep.deploy.weights import find_checkpoint
 
 Progress = Callable[[float, float], None]
 
@@ -74,16 +75,16 @@ class Model(Estimates):
         path: A checkpoint, or a run's or a sweep's folder.
         sources: Those asked for; None for the separator's own.
         device: Where it computes.
-        settings: `segment_seconds` and `overlap`, as `separate_waveform` takes them.
+        settings: `segment_seconds` and `overlap`, as `Separator.separate` takes them.
 
     Raises:
         InputError: If there is no such model, or it knows other stems.
     """
 
-    def __init__(self, path: Path, sources: Sequence[str] | None, device: str, **settings: float) -> None:
+    def __init__(self, path: Path, sources: Sequence[str] | None, device: str, **settings: float | None) -> None:
         checkpoint = find_checkpoint(path)
-        self._separator = load_separator(checkpoint).to(device)
-        self._settings, self._device = settings, device
+        self._separator = Separator.load(checkpoint, device=device, precision="float32")
+        self._settings = settings
         self.name, self.sources = str(path), tuple(self._separator.sources)
         if sources and sorted(sources) != sorted(self.sources):
             raise InputError(
@@ -95,9 +96,11 @@ class Model(Estimates):
 
     def separate(self, track: Track, references: Tensor, rate: int, on_progress: Progress) -> tuple[Tensor, float]:
         started = time.perf_counter()
-        settings: dict[str, Any] = {**self._settings, "device": self._device, "on_progress": on_progress}
-        stems = separate_waveform(self._separator, references.sum(0), rate, **settings)
-        return stems, time.perf_counter() - started
+        mixture = references.sum(0)
+        # the model's own stems: none is given what another lacks
+        settings: dict[str, Any] = {**self._settings, "consistent": False, "on_progress": on_progress}
+        stems = self._separator.separate(mixture, rate, **settings)
+        return torch.stack([stems[name] for name in self.sources]), time.perf_counter() - started
 
 
 class Folder(Estimates):

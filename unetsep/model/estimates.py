@@ -26,7 +26,15 @@ class Estimate(nn.Module):
 
     def forward(self, output: Output, mixture: Mixture) -> Sources:
         """The spectra of the sources, in the mixture's scale."""
-        raise NotImplementedError(f"{type(self).__name__} is an Estimate without a forward")
+        return self.spectra(self.between(output), mixture)
+
+    def between(self, output: Output) -> Output:
+        """What the sources do to each other: nothing, unless an estimate says otherwise."""
+        return output
+
+    def spectra(self, output: Output, mixture: Mixture) -> Sources:
+        """The spectra of some of the sources, each from its own planes."""
+        raise NotImplementedError(f"{type(self).__name__} is an Estimate without spectra")
 
 
 class SoftmaxMask(Estimate):
@@ -34,14 +42,17 @@ class SoftmaxMask(Estimate):
 
     consistent = True
 
-    def forward(self, output: Output, mixture: Mixture) -> Sources:
-        return output.squeeze(3).softmax(dim=1) * mixture[:, None]
+    def between(self, output: Output) -> Output:
+        return output.softmax(dim=1)
+
+    def spectra(self, output: Output, mixture: Mixture) -> Sources:
+        return output.squeeze(3) * mixture[:, None]
 
 
 class SigmoidMask(Estimate):
     """Real masks between 0 and 1, each source's for itself (Jansson et al. 2017)."""
 
-    def forward(self, output: Output, mixture: Mixture) -> Sources:
+    def spectra(self, output: Output, mixture: Mixture) -> Sources:
         return output.squeeze(3).sigmoid() * mixture[:, None]
 
 
@@ -51,14 +62,14 @@ class ComplexMask(Estimate):
     planes_in = 2
     planes_out = 2
 
-    def forward(self, output: Output, mixture: Mixture) -> Sources:
+    def spectra(self, output: Output, mixture: Mixture) -> Sources:
         return torch.complex(output[:, :, :, 0], output[:, :, :, 1]) * mixture[:, None]
 
 
 class Magnitude(Estimate):
     """The sources' magnitudes themselves, with the mixture's phase (Oh et al. 2018)."""
 
-    def forward(self, output: Output, mixture: Mixture) -> Sources:
+    def spectra(self, output: Output, mixture: Mixture) -> Sources:
         return output.squeeze(3).relu() * torch.sgn(mixture)[:, None]
 
 
@@ -68,5 +79,5 @@ class Spectrum(Estimate):
     planes_in = 2
     planes_out = 2
 
-    def forward(self, output: Output, mixture: Mixture) -> Sources:
+    def spectra(self, output: Output, mixture: Mixture) -> Sources:
         return torch.complex(output[:, :, :, 0], output[:, :, :, 1])

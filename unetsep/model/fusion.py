@@ -8,6 +8,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from unetsep.model.blocks import ConvNorm
 from unetsep.model.resample import Interpolate, StridedConv, TransposedConv
 
+_RESAMPLING = StridedConv | TransposedConv | Interpolate
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -20,10 +21,12 @@ def fused(network: Network) -> Network:
     for module in network.modules():
         if isinstance(module, ConvNorm):
             module[0], module[1] = _pair(module[0], module[1])
-        elif isinstance(module, StridedConv | TransposedConv | Interpolate) and isinstance(module.finish, nn.Sequential):
+        elif isinstance(module, StridedConv | TransposedConv | Interpolate) and isinstance(
+            module.finish, nn.Sequential
+        ):
             module.conv, module.finish[0] = _pair(module.conv, module.finish[0])
     for module in network.modules():
-        if isinstance(module, ConvNorm | StridedConv | TransposedConv | Interpolate):
+        if isinstance(module, ConvNorm | _RESAMPLING):
             for part in module.modules():
                 if isinstance(part, nn.ReLU | nn.LeakyReLU):
                     part.inplace = True  # on what the convolution has just made
