@@ -36,3 +36,13 @@ def write_checkpoint(path: Path, **changes: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(content | changes, path)
     return path
+
+
+def write_decided_checkpoint(path: Path) -> Path:
+    """A checkpoint of a separator whose masks differ from bin to bin, as training would have them."""
+    generator = torch.Generator().manual_seed(1)
+    weights = {
+        f"separator.{name}": torch.randn(value.shape, generator=generator) if value.ndim == 4 else value
+        for name, value in small_separator().state_dict().items()
+    }
+    return write_checkpoint(path, state_dict=weights)

@@ -4,13 +4,14 @@ from copy import deepcopy
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from unetsep.audio.files import InputError
-from unetsep.deploy.export import main
+from unetsep.deploy.export import export, main, sdr_db
 from unetsep.deploy.weights import load_separator
 
-from .small_model import SETTINGS, small_separator
+from .small_model import SETTINGS, small_separator, write_decided_checkpoint
 
 
 def test_an_exported_file_gives_the_very_separator(tmp_path, checkpoint, separator):
@@ -41,6 +42,32 @@ def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, 
 def test_an_unknown_kind_of_file_is_refused(tmp_path, checkpoint):
     with pytest.raises(InputError, match=r"model\.txt is no kind of file that can be written"):
         main([str(checkpoint), str(tmp_path / "model.txt")])
+
+
+def test_half_precision_halves_the_weights_and_its_cost_is_told(tmp_path, capsys):
+    checkpoint = write_decided_checkpoint(tmp_path / "model.ckpt")
+    assert main([str(checkpoint), str(tmp_path / "model.safetensors"), "--quantise", "fp16"]) == 0
+    loaded = load_separator(tmp_path / "model.safetensors")
+    assert all(value.dtype == torch.float32 for value in loaded.parameters())
+    cost = sdr_db(load_separator(checkpoint), loaded)
+    assert 40 < cost < 90
+    assert f"whose stems it gives within -{cost:.0f} dB" in capsys.readouterr().out
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        kinds = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118 - it is no dict
+    assert kinds <= {torch.float16, torch.int64}
+
+
+def test_eight_bits_are_for_onnx(tmp_path, checkpoint):
+    with pytest.raises(InputError, match=r"\.safetensors takes fp16 only, not 'int8': name it \.onnx"):
+        export(checkpoint, tmp_path / "model.safetensors", "int8")
+
+
+def test_the_distortion_of_stems_a_tenth_too_loud_is_20_db_below(separator):
+    class Louder(torch.nn.Module):
+        def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+            return 1.1 * separator(mixture)
+
+    assert sdr_db(separator, Louder()) == pytest.approx(20.0, abs=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore")  # jsonargparse only warns of what it would then do

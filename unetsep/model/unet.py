@@ -168,12 +168,16 @@ class UNet(nn.Module):
         if self.subbands == 1:
             return features
         filled = F.pad(features, (0, 0, 0, -features.shape[-2] % self.subbands))
-        return filled.unflatten(-2, (-1, self.subbands)).transpose(2, 3).flatten(1, 2)
+        batch, channels, _, frames = filled.shape  # named, since ONNX would take an unflattened size for fixed
+        subbands = filled.reshape(batch, channels, -1, self.subbands, frames).transpose(2, 3)
+        return subbands.reshape(batch, channels * self.subbands, -1, frames)
 
     def _unfold(self, features: Resampled) -> Resampled:
         if self.subbands == 1:
             return features
-        return features.unflatten(1, (-1, self.subbands)).transpose(2, 3).flatten(2, 3)
+        batch, _, freqs, frames = features.shape
+        subbands = features.reshape(batch, -1, self.subbands, freqs, frames).transpose(2, 3)
+        return subbands.reshape(batch, -1, freqs * self.subbands, frames)
 
     def _repr_svg_(self) -> str:
         """The network drawn as a U, which notebooks show."""

@@ -1,0 +1,191 @@
+"""Networks as ONNX: written by PyTorch, computed by ONNX Runtime. STFT and estimate stay outside, in `Separator`."""
+
+import contextlib
+import copy
+import importlib
+import io
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unetsep.audio.files import InputError
+from unetsep.deploy.trials import one_line
+from unetsep.model.fusion import fused
+from unetsep.model.separator import Separator
+
+_OPSET = 17
+_DOMAINS = ("", "ai.onnx")  # of ONNX's own operations; among ONNX Runtime's are some that read files
+
+
+class OnnxNet(nn.Module):
+    """A network that ONNX Runtime computes, on the CPU and for inference only.
+
+    Args:
+        session: An `onnxruntime.InferenceSession` from `features` to `planes`.
+        described: The network it was exported from, for what that knows about itself; its weights are not used.
+
+    Shape:
+        - Features: `(batch, plane, freq, frame)`.
+        - Output: `(batch, plane, freq, frame)`.
+    """
+
+    def __init__(self, session: Any, described: Any):
+        super().__init__()
+        self.session = session
+        self.depth = int(described.depth)
+        self.frame_stride = int(described.frame_stride)
+        self._extent: tuple[float, float] = described.receptive_field()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "OnnxNet":
+        return self  # a session cannot be copied, and need not be: nothing changes it
+
+    def receptive_field(self) -> tuple[float, float]:
+        """Bins and frames of the input that one output bin may depend on; infinite where it is a whole axis."""
+        return self._extent
+
+    def forward(self, features: Tensor) -> Tensor:
+        given = features.detach().float().cpu().contiguous().numpy()  # no copy of what lies so already
+        return torch.from_numpy(self.session.run(None, {"features": given})[0]).to(features.device)
+
+
+def export_network(separator: Separator, settings: dict[str, Any], quantise: str | None = None) -> bytes:
+    """The separator's network as an ONNX model of any batch size and number of frames, settings in its metadata.
+
+    Args:
+        separator: In evaluation mode.
+        settings: Those it is built with, which stand as JSON under `separator`.
+        quantise: "int8": weights of convolutions and matrices in 8 bit, activations rounded as they come (ONNX
+            Runtime's dynamic quantisation; transposed convolutions stay as they are); "fp16": weights and computing in
+            half precision; None: float32.
+
+    Raises:
+        InputError: If the extra `onnx` is not installed.
+    """
+    onnx = _extra("onnx")
+    net = fused(copy.deepcopy(separator.net))  # or the 8-bit convolutions would keep their normalisations
+    features = torch.zeros(2, separator.audio_channels * separator.estimate.planes_in, separator.n_fft // 2, 19)
+    content = io.BytesIO()
+    free = {0: "batch", 3: "frame"}
+    with warnings.catch_warnings():
+        # PyTorch's newer exporter takes the number of frames that a level is cut to for unknown, and fails
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net,
+            (features,),
+            content,  # type: ignore[arg-type]  # the exporter that is used here takes an open file, too
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["features"],
+            output_names=["planes"],
+            dynamic_axes={"features": free, "planes": free},
+        )
+    model = onnx.load_model_from_string(content.getvalue())
+    if quantise == "int8":
+        quantisation = _extra("onnxruntime.quantization")
+        with tempfile.TemporaryDirectory() as folder, _without_advice():
+            quantised = Path(folder) / "int8.onnx"
+            quantisation.quantize_dynamic(
+                model, quantised, op_types_to_quantize=["Conv", "MatMul", "Gemm"], per_channel=True
+            )
+            model = onnx.load(quantised)
+    elif quantise == "fp16":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of weights so small that they are rounded up to fp16's smallest number
+            model = _extra("onnxruntime.transformers.float16").convert_float_to_float16(model, keep_io_types=True)
+    onnx.helper.set_model_props(model, {"separator": json.dumps(settings)})
+    return bytes(model.SerializeToString())
+
+
+def read_network(path: Path) -> tuple[dict[str, Any], Any]:
+    """The settings of the separator in an ONNX file, as yet unchecked, and the session that computes its network.
+
+    Raises:
+        InputError: If the file is broken or not from unetsep, if it reads other files or asks for operations that ONNX
+            Runtime does not have itself, or if the extra `onnx` is not installed.
+    """
+    onnx, runtime = _extra("onnx"), _extra("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as torch's threads: they wait asleep
+    options.log_severity_level = 4  # what goes wrong is raised as well
+    try:
+        content = path.read_bytes()
+        model = onnx.load_model_from_string(content)
+        if reason := _foreign(model, onnx.TensorProto.EXTERNAL):
+            raise InputError(f"{path} is refused: {reason}")
+        properties = {entry.key: entry.value for entry in model.metadata_props}
+        settings = json.loads(properties.get("separator", "null"))
+        session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except InputError:
+        raise
+    except Exception as error:  # protobuf and the runtime have no common class for what is wrong with a file
+        raise InputError(f"{path} is not an ONNX model, or a broken one: {one_line(error)}") from None
+    if not isinstance(settings, dict):
+        raise InputError(f"{path} is not a model that unetsep exported: its metadata holds no 'separator'")
+    return settings, session
+
+
+def with_session(separator: Separator, session: Any, path: Path) -> Separator:
+    """The separator itself, its network replaced by the session.
+
+    Raises:
+        InputError: If the session maps other features to other planes than the network.
+    """
+    estimate, channels, freqs = separator.estimate, separator.audio_channels, separator.n_fft // 2
+    net = OnnxNet(session, separator.net)
+    try:
+        planes = net(torch.zeros(1, channels * estimate.planes_in, freqs, 3)).shape
+    except Exception as error:
+        raise InputError(f"the network in {path} does not fit the separator it describes: {one_line(error)}") from None
+    fitting = (1, len(separator.sources) * channels * estimate.planes_out, freqs, 3)
+    if planes != fitting:
+        raise InputError(
+            f"the network in {path} does not fit the separator it describes: it writes {tuple(planes)}, not {fitting}"
+        )
+    separator.net = net
+    return separator
+
+
+def _foreign(message: Any, external: int) -> str | None:
+    """Why a model is not to be trusted, if so: all its messages are looked through, those in subgraphs too."""
+    waiting = [message]
+    while waiting:
+        message = waiting.pop()
+        kind = message.DESCRIPTOR.name
+        if kind == "TensorProto" and (message.data_location == external or message.external_data):
+            return "its weights lie in another file"
+        if kind == "NodeProto" and message.domain not in _DOMAINS:
+            return f"it asks for the operation {message.op_type[:50]!r} of {message.domain[:50]!r}"
+        if kind == "OperatorSetIdProto" and message.domain not in _DOMAINS:
+            return f"it asks for operations of {message.domain[:50]!r}"
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                waiting.extend([value] if hasattr(value, "ListFields") else value)
+    return None
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keeps the quantiser's advice off stderr, which it gives whether or not it applies."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _extra(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise InputError(
+            f"ONNX needs the package {name.partition('.')[0]!r}: pip install 'unetsep[onnx]', or use .safetensors"
+        ) from None
