@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import Logger
 from unetsep import __version__
 from unetsep.audio.files import InputError, replacing
 from unetsep.cli.checkpoints import check_checkpoint, epoch_to_go_on_from
-from unetsep.cli.refusals import config_files, linked_or_unknown, one_line, refusing
+from unetsep.cli.refusals import config_files, found_configs, linked_or_unknown, one_line, refusing
 from unetsep.cli.settings import LINKS, MONITOR, SECTIONS, SEPARATOR, TRAINER, add_settings, check_settings
 from unetsep.cli.terminal import interruptible, is_first, quiet, quieten
 from unetsep.cli.trainer import MachineTrainer
@@ -100,6 +100,7 @@ class UnetsepCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parses, and says in one line what is wrong."""
         words = sys.argv[1:] if args is None else args
+        words = found_configs(words) if isinstance(words, list) else words
         configs = config_files(words) if isinstance(words, list) else [dict(words)]
         for config in configs:
             for problem in linked_or_unknown(config, SECTIONS, LINKS):

@@ -14,6 +14,7 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from unetsep.audio.files import InputError
+from unetsep.configs import BASES, find_config
 
 
 def one_line(message: str) -> str:
@@ -84,6 +85,22 @@ def linked_or_unknown(config: Mapping[str, Any], keys: Iterable[str], links: Map
         held = config.get(section)
         if target in config or (isinstance(held, Mapping) and name in held):
             yield f"{target} is taken from {source}: set that one, and leave {target} out"
+
+
+def found_configs(args: Sequence[str]) -> list[str]:
+    """The arguments with the paths of the config files that come with the package, where these are named.
+
+    Raises:
+        InputError: if there is no config of a name.
+    """
+    words = list(args)
+    for place, word in enumerate(args):
+        option, equals, name = word.partition("=")
+        if option in ("--config", "-c") and equals:
+            words[place] = f"{option}={find_config(name, BASES)}"
+        elif place and args[place - 1] in ("--config", "-c"):
+            words[place] = str(find_config(word, BASES))
+    return words
 
 
 def config_files(args: Sequence[str]) -> list[dict[str, Any]]:

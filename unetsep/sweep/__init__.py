@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from unetsep.audio.files import InputError
+from unetsep.configs import QUESTIONS, find_config
 from unetsep.sweep.bounds import BOUNDS, bounds_in_words, has_bounds
 from unetsep.sweep.checks import check_sweep
 from unetsep.sweep.cluster import Cluster
@@ -51,7 +52,7 @@ def main(args: Sequence[str]) -> Path | None:
         return None
     if given.file is None:
         parser.error("the following arguments are required: FILE")
-    file = Path(given.file)
+    file = find_config(given.file, QUESTIONS)
     sweep = read_sweep(file, given.trials, given.data, read_overrides(rest), given.storage)
     run = Path(given.out or Path("runs") / file.stem)
     with Watching(sweep, run, console) as watching:
@@ -141,7 +142,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Further arguments set config keys for every trial, which are then not searched: --trainer.max_epochs=3",
         allow_abbrev=False,
     )
-    parser.add_argument("file", metavar="FILE", nargs="?", help="the question, such as sweeps/shallow.yaml")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="the question: a file, or one that comes along, such as shallow"
+    )
     parser.add_argument("--trials", type=int, metavar="N", help="how many trials to train (default: the file's number)")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/<name of the file>)")
     parser.add_argument("--data", type=Path, metavar="ROOT", help="a data set, instead of the file's synthetic one")

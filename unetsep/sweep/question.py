@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unetsep.audio.files import InputError
+from unetsep.configs import BASES, find_config
 from unetsep.sweep.cluster import Needs, read_resources
 from unetsep.sweep.document import Config, label, parse_yaml, read_yaml
 from unetsep.sweep.domain import FRAGMENT, Choice, Domain, every_domain, read_space
@@ -238,7 +239,7 @@ def _fragments_of(domains: Mapping[str, Domain]) -> list[str]:
 
 
 def _read_fragment(path: Path, name: str) -> Config:
-    return read_yaml(path.parent / name)
+    return read_yaml(find_config(name, BASES, path.parent))
 
 
 def _names(base: Any) -> list[str]:
