@@ -6,11 +6,23 @@ from pathlib import Path
 
 from unetsep.audio.files import InputError
 from unetsep.report.compare import print_differences
-from unetsep.report.page import HEARD, write_report
+from unetsep.report.extra import NotInstalledError, extra
 from unetsep.report.reading import read_run, read_runs
-from unetsep.report.tables import print_leaderboard
+from unetsep.report.run import Run
+from unetsep.report.tables import HEARD, print_leaderboard
 
 __all__ = ["main", "print_leaderboard", "read_run", "read_runs", "write_report"]
+
+
+def write_report(run: Run, out: Path | None = None, *, heard: int = HEARD, live: bool = False) -> Path:
+    """Writes the page of a sweep; see `unetsep.report.page.write_report`, which needs the extra `report`.
+
+    Raises:
+        NotInstalledError: If the extra is not installed.
+    """
+    with extra("the page"):
+        from unetsep.report import page
+    return page.write_report(run, out, heard=heard, live=live)
 
 
 def main(args: Sequence[str]) -> int:
@@ -42,7 +54,8 @@ def main(args: Sequence[str]) -> int:
         return watch(write, given.runs, given.every)
     run = read_runs(given.runs)
     if given.wandb or given.wandb_spec:
-        from unetsep.report.workspace import publish, write_spec
+        with extra("a report in Weights & Biases"):
+            from unetsep.report.workspace import publish, write_spec
 
         if given.wandb_spec:
             write_spec(run, given.wandb_spec, given.wandb)
@@ -68,8 +81,13 @@ def answer(args: Sequence[str]) -> int:
     if run is None:  # it was only asked how a sweep stands
         return 0
     print()
-    code = main([str(run)])
-    print(f"best configs: {run / 'pareto'}   trials: {run / 'trials'}   listen: open {run / 'report' / 'index.html'}")
+    try:
+        code, heard = main([str(run)]), f"   listen: open {run / 'report' / 'index.html'}"
+    except NotInstalledError as error:  # the sweep is answered all the same
+        print_leaderboard(read_run(run))
+        print(error)
+        code, heard = 0, ""
+    print(f"best configs: {run / 'pareto'}   trials: {run / 'trials'}{heard}")
     return code
 
 

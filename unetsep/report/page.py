@@ -29,10 +29,7 @@ from unetsep.report.measures import measure
 from unetsep.report.media import listening
 from unetsep.report.networks import networks_by_depth
 from unetsep.report.run import Run, Trial
-from unetsep.report.tables import Column, choices, leaderboard_columns, write_csv
-
-HEARD = 50
-"""Sounds and pictures are shown of so many of the best trials, and of all on the front."""
+from unetsep.report.tables import HEARD, Column, choices, leaderboard_columns, write_csv
 
 CHOSEN = 3
 """So many of the front's trials are compared when the page is opened."""

@@ -19,6 +19,9 @@ from unetsep.report.terminal import front_plot
 from unetsep.sweep.picture import forgiving
 from unetsep.sweep.wording import show_choice
 
+HEARD = 50
+"""Sounds and pictures are shown of so many of the best trials, and of all on the front."""
+
 ROWS = 20
 """The terminal shows this many trials at most, and all of the front; the page and the CSV file show every one."""
 
