@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 NAME ?= shallow
 OUT ?= runs/$(NAME)
 CONFIG ?= sweeps/base/small.yaml
-BENCH ?= bss_eval data resolution training validation quality overhead search page
+BENCH ?= bss_eval data resolution training validation quality overhead search page startup
 SONGS := data/synthetic-20-4-2-16s-seed0
 
 help: ## Show this help
@@ -63,7 +63,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo 'no virtual environment could be made: on Debian, apt-get install python3-venv' >&2; exit 2; }
 	@echo 'Installing unetsep into $(VENV): about 5 GB, a minute or two on a fast network.'
-	@$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable . | \
+	@$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[report]' | \
 		grep --line-buffered -E '^(Collecting|Installing|Successfully|ERROR)' | cut -c1-110; exit $${PIPESTATUS[0]}
 	@touch $@
 
