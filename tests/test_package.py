@@ -28,6 +28,12 @@ def test_looking_at_the_package_imports_nothing_heavy(code: str) -> None:
     assert imported_by(code) == set()
 
 
+def test_the_help_of_separate_imports_no_more_than_reads_sound() -> None:
+    code = "import contextlib\nfrom unetsep.__main__ import main\n"
+    code += "with contextlib.suppress(SystemExit):\n    main(['separate', '--help'])"
+    assert imported_by(code) <= {"numpy"}
+
+
 def test_what_is_heavy_is_seen_where_it_is_imported() -> None:
     assert imported_by("import numpy") == {"numpy"}
 
