@@ -21,7 +21,8 @@ from unetsep.model.separator import Separator
 FRAMES = 64
 """Frames that are transformed at once: their spectra fit the processor's cache."""
 
-_FEWEST_FRAMES = 256  # new frames of a segment: enough that calls and context do not count much
+_FEWEST_FRAMES = 256  # new frames of a segment: enough that calls and context do not count much,
+_MOST_FRAMES = 1024  # and not more than memory is glad to hold, as long as context takes no more than half
 _ENDLESS_SECONDS, _ENDLESS_OVERLAP = 10.0, 0.25  # of a network without a bound to what it sees
 
 
@@ -63,7 +64,8 @@ def plan(model: Separator, segment_seconds: float | None = None, overlap: float 
     if overlap is None:
         context = int(reach)
         if segment_seconds is None:
-            return Segments(_whole(max(_FEWEST_FRAMES, 6 * context), math.lcm(stride, FRAMES)), context, 0)
+            step = max(_FEWEST_FRAMES, min(6 * context, _MOST_FRAMES), 2 * context)
+            return Segments(_whole(step, math.lcm(stride, FRAMES)), context, 0)
         room = int(segment_seconds * per_second) - 2 * context
         if room < 1:
             raise InputError(
