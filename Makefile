@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 NAME ?= shallow
 OUT ?= runs/$(NAME)
 CONFIG ?= sweeps/base/small.yaml
-BENCH ?= bss_eval data resolution training validation quality overhead search page startup
+BENCH ?= bss_eval data resolution training validation quality overhead search page startup separation memory
 SONGS := data/synthetic-20-4-2-16s-seed0
 
 help: ## Show this help
@@ -47,7 +47,7 @@ check: $(VENV)/ready-dev ## Check style, types and the direction of imports
 notebooks: $(VENV)/ready-dev ## Execute every notebook
 	$(BIN)/python -m pytest tests/test_notebooks.py -m 'slow or not slow' $(ARGS)
 
-bench: $(VENV)/ready-bench ffmpeg chromium ## Run the benchmarks, about two hours on a CPU: BENCH='bss_eval data ...' ARGS='--device=cuda'
+bench: $(VENV)/ready-bench ffmpeg chromium ## Run the benchmarks, several hours on a CPU: BENCH='bss_eval data ...' ARGS='--device=cuda'
 	@mkdir -p benchmarks/results
 	@for each in $(BENCH); do echo "== $$each"; \
 		$(BIN)/python benchmarks/$$each.py --json benchmarks/results/$$each.json $(ARGS) || exit 1; done
