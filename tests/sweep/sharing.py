@@ -75,8 +75,11 @@ def hold(folder: str, url: str) -> None:
         time.sleep(60)
 
 
-def search(folder: str, url: str, fatal: str) -> None:
-    """Searches, and kills itself in a training after so many."""
+def search(folder: str, url: str, drivers: str, fatal: str) -> None:
+    """Searches, and kills itself in a training after so many.
+
+    The first two trainings wait until each of the drivers is as far: however the machine shares out its time, all work.
+    """
     from unetsep.sweep.document import Config
     from unetsep.sweep.executors import InProcess
     from unetsep.sweep.rungs import Stop
@@ -89,11 +92,13 @@ def search(folder: str, url: str, fatal: str) -> None:
     class Mortal(Toy):
         def train(self, config: Config, folder: Path, stop: Stop | None, watch: Watch) -> Outcome:
             print(folder.name, stop, flush=True)
-            time.sleep(0.02)
+            if len(self.trained) < 2:
+                wait_for(Path(f"{run}.{len(self.trained)}"), int(drivers))
             if len(self.trained) == int(fatal):
                 os.kill(os.getpid(), 9)
             return super().train(config, folder, stop, watch)
 
+    run = folder
     sweep = sweep_of(
         "space: {x: {int: [1, 12]}, y: {int: [0, 100]}}\ntrials: 10\nseed: 3\n"
         "rungs: {unit: epochs, first: 1, eta: 3, last: 3}"
@@ -101,6 +106,16 @@ def search(folder: str, url: str, fatal: str) -> None:
     toy = Mortal()
     with open_study(Path(folder), sweep.objectives, url) as study:
         assert Search(sweep, Path(folder), study, Notes()).run(toy, InProcess(toy.train)) == ""
+
+
+def wait_for(meeting: Path, drivers: int) -> None:
+    """Returns when so many have come to the meeting."""
+    meeting.mkdir(exist_ok=True)
+    (meeting / str(os.getpid())).touch()
+    stop = time.monotonic() + 60
+    while len(list(meeting.iterdir())) < drivers:
+        assert time.monotonic() < stop, "the other drivers did not come"
+        time.sleep(0.01)
 
 
 def serve(requests: IO[str]) -> None:

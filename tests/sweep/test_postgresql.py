@@ -62,12 +62,12 @@ def test_drivers_make_one_study_and_ask_and_tell_at_once(server: PostgreSQL, dri
 def test_drivers_share_the_work_and_finish_what_a_killed_one_left(
     server: PostgreSQL, drivers: Drivers, tmp_path: Path
 ) -> None:
-    started = [drivers.begin("search", tmp_path, server.url(), fatal) for fatal in (2, -1, -1)]
+    started = [drivers.begin("search", tmp_path / "run", server.url(), 3, fatal) for fatal in (1, -1, -1)]
     assert [drivers.end(pid) for pid, _ in started] == [-9, 0, 0]
     begun = Counter(line for _, log in started for line in log.read_text().splitlines())
-    with open_study(tmp_path, AIMS, server.url()) as study:
+    with open_study(tmp_path / "run", AIMS, server.url()) as study:
         trials = study.get_trials()
-    results = [read_result(tmp_path / "trials" / f"{trial.number:04d}") for trial in trials]
+    results = [read_result(tmp_path / "run" / "trials" / f"{trial.number:04d}") for trial in trials]
     trained = [result for result in results if result is not None and result.trained]
     assert len(trained) == 10
     assert {result.state for result in trained} == {"complete", "stopped"}
