@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unetsep.audio.files import InputError
-from unetsep.audio.frames import istft_blocks, stft_blocks
+from unetsep.audio.frames import istft_blocks, power_blocks, stft_blocks
 from unetsep.audio.stft import istft, stft
 
 SETTINGS = [(64, 16), (64, 32), (64, 48), (50, 17), (4, 1)]
@@ -24,6 +24,17 @@ def test_the_frames_of_blocks_are_those_of_the_whole(n_fft, hop, length):
         found = list(stft_blocks(cut(signal, size), n_fft, hop, frames_at_once=8))
         assert all(part.shape[-2] == 8 for part in found[:-1])
         torch.testing.assert_close(torch.cat(found, dim=-2), whole)
+
+
+@pytest.mark.parametrize(("n_fft", "hop"), SETTINGS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_the_power_of_frames_needs_no_transform(n_fft, hop, length):
+    signal = torch.randn(2, 3, length, dtype=torch.float64) + 0.5
+    whole = stft(signal, n_fft, hop).abs().square().sum(-2)
+    for size in (7, 500):
+        found = list(power_blocks(cut(signal, size), n_fft, hop, frames_at_once=8))
+        assert all(part.shape[-1] == 8 for part in found[:-1])
+        torch.testing.assert_close(torch.cat(found, dim=-1), whole)
 
 
 @pytest.mark.parametrize(("n_fft", "hop"), SETTINGS)

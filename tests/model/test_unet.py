@@ -118,6 +118,17 @@ def test_every_depth_stride_and_entry_keeps_the_size(depth, stride, entry):
     assert net(torch.randn(1, 1, 37, 21)).shape == (1, 2, 37, 21)
 
 
+@pytest.mark.parametrize("entry", ["block", "project", "stride"])
+@pytest.mark.parametrize("subbands", [1, 4, 5])
+def test_the_order_in_memory_changes_nothing(subbands, entry):
+    net = UNet(2, 3, 38, depth=2, width=4, entry=entry, subbands=subbands).eval().double()
+    features = torch.randn(2, 2, 38, 21, dtype=torch.float64)
+    plain = net(features)
+    net.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(net(features), plain)
+    torch.testing.assert_close(net(features.mT.contiguous().mT), plain)
+
+
 @pytest.mark.parametrize("down", [StridedConv, partial(StridedConv, kernel=(5, 3)), MaxPool])
 @pytest.mark.parametrize("up", [TransposedConv, partial(TransposedConv, kernel=(5, 3), dropout=0.3), Interpolate])
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d, partial(nn.InstanceNorm2d, affine=True), LayerNorm, nn.Identity])

@@ -29,30 +29,69 @@ def stft_blocks(blocks: Iterable[Tensor], n_fft: int, hop: int, frames_at_once: 
     Raises:
         InputError: If the settings cannot be inverted.
     """
+    window = torch.hann_window(n_fft)
+    for samples in _under_frames(blocks, n_fft, hop, frames_at_once):
+        window = window.to(samples)
+        yield torch.fft.rfft(samples.unfold(-1, n_fft, hop) * window)
+
+
+def power_blocks(blocks: Iterable[Tensor], n_fft: int, hop: int, frames_at_once: int = 64) -> Iterator[Tensor]:
+    """The sum over all bins of the squared magnitudes of `stft`, frame by frame, without a transform (Parseval).
+
+    Shape:
+        - Blocks: `(*batch, sample)`, of any lengths.
+        - Yields: `(*batch, frame)`: `frames_at_once` frames, fewer at the end.
+
+    Args:
+        blocks: As for `stft_blocks`, like all that follow.
+        n_fft: Window length in samples.
+        hop: Step between frames in samples.
+        frames_at_once: Frames in what is yielded.
+
+    Raises:
+        InputError: If the settings cannot be inverted.
+    """
+    rows = math.ceil(n_fft / hop)  # of `hop` samples, on which one frame lies
+    window = F.pad(torch.hann_window(n_fft, dtype=torch.float64), (0, rows * hop - n_fft)).view(rows, hop)
+    signs = 1 - 2 * (torch.arange(rows * hop) % 2).view(rows, hop)
+
+    def over_rows(samples: Tensor, weights: Tensor, frames: int) -> Tensor:
+        """The weighted sum of the samples under each frame."""
+        parts = samples @ weights.T.to(samples)
+        return torch.stack([parts[..., k : k + frames, k] for k in range(rows)]).sum(0)
+
+    for samples in _under_frames(blocks, n_fft, hop, frames_at_once):
+        frames = (samples.shape[-1] - n_fft) // hop + 1
+        lines = F.pad(samples, (0, (frames - 1 + rows) * hop - samples.shape[-1])).unflatten(-1, (-1, hop))
+        energy, lowest, highest = (
+            over_rows(lines.square(), window.square(), frames),
+            over_rows(lines, window, frames),
+            over_rows(lines, window * signs, frames),
+        )
+        # all bins but the lowest and the highest stand for two of the whole transform
+        yield (n_fft * energy + lowest.square() + highest.square()) / 2
+
+
+def _under_frames(blocks: Iterable[Tensor], n_fft: int, hop: int, frames_at_once: int) -> Iterator[Tensor]:
+    """The samples under the next frames, `frames_at_once` or fewer at the end; silence lies around the recording."""
     check_stft_settings(n_fft, hop)
     wanted = (frames_at_once - 1) * hop + n_fft
     length = 0
     held: Tensor | None = None
-    window = torch.hann_window(n_fft)
     for block in blocks:
         if held is None:
-            window = window.to(block)
-            held = block.new_zeros(*block.shape[:-1], n_fft // 2)  # before the start is silence
+            held = block.new_zeros(*block.shape[:-1], n_fft // 2)
         length += block.shape[-1]
         held = torch.cat([held, block], dim=-1)
         while held.shape[-1] >= wanted:
-            yield _transformed(held[..., :wanted], window, hop)
+            yield held[..., :wanted]
             held = held[..., frames_at_once * hop :]
     if held is None or not length:
         return
     held = F.pad(held, (0, n_fft // 2 + -length % hop))
     while held.shape[-1] >= n_fft:
-        yield _transformed(held[..., :wanted], window, hop)
+        yield held[..., : min(wanted, (held.shape[-1] - n_fft) // hop * hop + n_fft)]
         held = held[..., frames_at_once * hop :]
-
-
-def _transformed(samples: Tensor, window: Tensor, hop: int) -> Tensor:
-    return torch.fft.rfft(samples.unfold(-1, len(window), hop) * window)
 
 
 def istft_blocks(spectra: Iterable[Tensor], n_fft: int, hop: int, length: int) -> Iterator[Tensor]:

@@ -2,17 +2,20 @@
 
 import argparse
 import contextlib
+import itertools
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unetsep.audio.files import InputError, legible
 from unetsep.audio.recording import open_recording
-from unetsep.audio.writing import FORMATS, check_format, check_targets, writing_stems
+from unetsep.audio.writing import FORMATS, StemFiles, check_format, check_targets, writing_stems
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.progress import Progress
 
     from unetsep.deploy.separator import Separator
@@ -124,12 +127,22 @@ def _separate_one(
         samples=recording.samples,
         force=given.force,
     ) as files:
-        files.write(first)
-        for block in blocks:
-            files.write(block)
+        _write_beside(files, itertools.chain([first], blocks))
     factor = (time.perf_counter() - started) / (recording.samples / recording.rate)
     beyond = f", {files.clipped} samples clipped (wav holds them)" if files.clipped else ""
     return f"{legible(path)}: {', '.join(names)} in {legible(folder)}, real-time factor {factor:.3f}{beyond}"
+
+
+def _write_beside(files: StemFiles, blocks: Iterable[Mapping[str, "np.ndarray"]]) -> None:
+    """Writes each block while the next one is computed: encoders and disks use one thread, and wait."""
+    with ThreadPoolExecutor(1) as writer:
+        written: Future[None] | None = None
+        for block in blocks:
+            if written:
+                written.result()
+            written = writer.submit(files.write, block)
+        if written:
+            written.result()
 
 
 def _shown_progress(bar: "Progress", description: str) -> Callable[[float, float], None]:

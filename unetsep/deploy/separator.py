@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from unetsep.audio.files import InputError
-from unetsep.audio.frames import stft_blocks
 from unetsep.deploy.heard import Blocks, Heard
 from unetsep.deploy.machine import fast_in_bfloat16
-from unetsep.deploy.streaming import FRAMES, Stream, level, plan
+from unetsep.deploy.streaming import Stream, level, plan
 from unetsep.deploy.weights import load_separator
 from unetsep.model.fusion import fused
 from unetsep.model.separator import Separator as Model
@@ -202,7 +201,7 @@ class Separator:
         on_progress: Callable[[float, float], None] | None,
     ) -> Iterator[dict[str, np.ndarray]]:
         model = self.model
-        loudness = level(stft_blocks(recording.mixtures(), model.n_fft, model.hop, FRAMES))
+        loudness = level(recording.mixtures(), model.n_fft, model.hop)
         needed = [k for k, name in enumerate(self.sources) if name in (*wanted, *minus)]
         # the last stem is what the others leave of the mixture: one inverse transform less, and nothing is lost
         remainder = consistent and len(needed) == len(self.sources)

@@ -7,14 +7,14 @@ or less context is asked for, neighbours fade into each other.
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from unetsep.audio.files import InputError
-from unetsep.audio.frames import istft_blocks, stft_blocks
+from unetsep.audio.frames import istft_blocks, power_blocks, stft_blocks
 from unetsep.audio.stft import frame_count
 from unetsep.model.separator import Separator
 
@@ -86,16 +86,18 @@ def _whole(frames: float, unit: int) -> int:
     return math.ceil(frames / unit) * unit
 
 
-def level(spectra: Iterator[Tensor]) -> Tensor:
-    """Root mean square of all bins of each example, `(batch, 1, 1)`, by which the model scales a mixture.
+def level(mixtures: Iterable[Tensor], n_fft: int, hop: int) -> Tensor:
+    """Root mean square of all bins of each example's `stft`, `(batch, 1, 1)`, by which the model scales a mixture.
 
     Args:
-        spectra: Complex `(batch, channel, frame, freq)`, one after the other.
+        mixtures: `(batch, channel, sample)`, one block after the other.
+        n_fft: Window length in samples.
+        hop: Step between frames in samples.
     """
     total, bins = torch.zeros(()), 0
-    for spectrum in spectra:
-        total = total + torch.linalg.vector_norm(torch.view_as_real(spectrum), dim=(1, 2, 3, 4)).double().square()
-        bins += spectrum[0].numel()
+    for powers in power_blocks(mixtures, n_fft, hop, FRAMES):
+        total = total + powers.double().sum((1, 2))
+        bins += powers[0].numel() * (n_fft // 2 + 1)
     return (total / bins).sqrt().clamp_min(1e-8).to(torch.float32)[:, None, None]
 
 
@@ -141,7 +143,7 @@ class Stream:
     def _estimates(self, spectra: Iterator[Tensor], frames: int, sources: list[int]) -> Iterator[Tensor]:
         """The sources' spectra `(batch, source, channel, frame, freq)`, `FRAMES` at a time as the mixture's come."""
         step, context, fade = self.segments
-        features: Tensor | None = None  # what the network reads: (batch, plane, freq, frame)
+        features: Tensor | None = None  # what the network reads: (batch, plane, frame, freq)
         waiting: deque[Tensor] = deque()  # spectra that are read and have no estimate yet
         begin = end = 0  # of the frames in `features`
         fading: Tensor | None = None  # the last segment's output for this one's first frames
@@ -150,21 +152,21 @@ class Stream:
             needed = min(last + fade + context, frames)
             start = max(first - context, 0)
             if features is not None:
-                kept = features[..., start - begin : end - begin].clone()
-                features[..., : kept.shape[-1]] = kept
+                kept = features[..., start - begin : end - begin, :].clone()
+                features[..., : kept.shape[-2], :] = kept
             begin = start
             while end < needed:
                 if (spectrum := next(spectra, None)) is None:
                     raise InputError("the recording is shorter now than when it was first read: separate it again")
-                read = self.model.read(spectrum[..., :-1]).transpose(-1, -2)
+                read = self.model.read(spectrum[..., :-1])
                 if features is None:
                     longest = min(step + 2 * context + fade, frames) + FRAMES
-                    features = read.new_zeros(*read.shape[:-1], longest)
-                features[..., end - begin : end - begin + read.shape[-1]] = read
-                end += read.shape[-1]
+                    features = read.new_zeros(*read.shape[:-2], longest, read.shape[-1])
+                features[..., end - begin : end - begin + read.shape[-2], :] = read
+                end += read.shape[-2]
                 waiting.append(spectrum)
             assert features is not None
-            output = self._computed(features[..., : needed - begin])[..., first - begin :]
+            output = self._computed(features[..., : needed - begin, :].transpose(-1, -2))[..., first - begin :]
             for frame in range(0, last - first, FRAMES):
                 spectrum = waiting.popleft()
                 estimate = self._estimate(output[..., frame : frame + FRAMES], spectrum, sources)

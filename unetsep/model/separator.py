@@ -100,8 +100,7 @@ class Separator(nn.Module):
     def separate(self, mixture: Signal) -> Signal:
         """Stems `(batch, source, channel, ...)` of a mixture `(batch, channel, ...)`, in time or frequency as asked."""
         spectrum = mixture.spectrum
-        power = torch.view_as_real(spectrum).square().sum(-1)
-        scale = power.mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-8)
+        scale = _power(spectrum).mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-8)
         scaled = spectrum / scale
         output = self.net(self.read(scaled[:, :, :-1])).float()
         output = torch.cat([output, output[:, :, -1:]], dim=2)
@@ -111,8 +110,13 @@ class Separator(nn.Module):
     def read(self, spectrum: Complex[Tensor, "batch channel freq frame"]) -> Float[Tensor, "batch plane freq frame"]:
         """What the network sees: compressed magnitudes, or real and imaginary parts with compressed magnitudes."""
         # the square root's slope is infinite at zero, and digital silence is exactly zero
-        power = torch.view_as_real(spectrum).square().sum(-1) + 1e-12
+        power = _power(spectrum) + 1e-12
         if self.estimate.planes_in == 1:
             return power ** (self.compression / 2)
         compressed = spectrum * power ** ((self.compression - 1) / 2)
         return torch.view_as_real(compressed).movedim(-1, 2).flatten(1, 2)
+
+
+def _power(spectrum: Tensor) -> Tensor:
+    """Squared magnitudes; a sum over the last axis of `view_as_real` would take five times as long."""
+    return spectrum.real.square() + spectrum.imag.square()

@@ -167,17 +167,23 @@ class UNet(nn.Module):
         """(batch, channel, freq, frame) -> (batch, channel * subbands, freq / subbands rounded up, frame)."""
         if self.subbands == 1:
             return features
-        filled = F.pad(features, (0, 0, 0, -features.shape[-2] % self.subbands))
+        missing = -features.shape[-2] % self.subbands
+        filled = F.pad(features, (0, 0, 0, missing)) if missing else features
         batch, channels, _, frames = filled.shape  # named, since ONNX would take an unflattened size for fixed
-        subbands = filled.reshape(batch, channels, -1, self.subbands, frames).transpose(2, 3)
-        return subbands.reshape(batch, channels * self.subbands, -1, frames)
+        subbands = filled.reshape(batch, channels, -1, self.subbands, frames)
+        if filled.stride(2) == 1:  # as a transform leaves them: memory that stays in order is copied fastest
+            return subbands.permute(0, 2, 4, 1, 3).flatten(3).permute(0, 3, 1, 2)
+        return subbands.transpose(2, 3).reshape(batch, channels * self.subbands, -1, frames)
 
     def _unfold(self, features: Resampled) -> Resampled:
         if self.subbands == 1:
             return features
         batch, _, freqs, frames = features.shape
-        subbands = features.reshape(batch, -1, self.subbands, freqs, frames).transpose(2, 3)
-        return subbands.reshape(batch, -1, freqs * self.subbands, frames)
+        subbands = features.reshape(batch, -1, self.subbands, freqs, frames)
+        if features.is_contiguous(memory_format=torch.channels_last):
+            rows = subbands.permute(0, 1, 4, 3, 2).reshape(batch, -1, frames, freqs * self.subbands)
+            return rows.transpose(2, 3)
+        return subbands.transpose(2, 3).reshape(batch, -1, freqs * self.subbands, frames)
 
     def _repr_svg_(self) -> str:
         """The network drawn as a U, which notebooks show."""
