@@ -37,6 +37,19 @@ def test_a_fault_is_told_with_its_place_however_the_file_is_cut_into_blocks(tmp_
         list(open_recording(tmp_path / "sound.wav").blocks(1000))
 
 
+@pytest.mark.parametrize("script", ["exec sleep 9", "printf .snd; exec sleep 9", "exec sleep 9 >&-"])
+def test_an_ffmpeg_that_hangs_is_not_waited_for(script, tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "ffmpeg"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setattr("unetsep.audio.recording._PATIENCE", 0.2)
+    (tmp_path / "song.m4a").write_bytes(bytes(1000))
+    with pytest.raises(InputError, match=r"song\.m4a: ffmpeg gives nothing; convert it"):
+        open_recording(tmp_path / "song.m4a")
+
+
 def test_a_file_that_soundfile_does_not_know_needs_ffmpeg_and_says_so(tmp_path, monkeypatch):
     (tmp_path / "sound.m4a").write_bytes(bytes(100))
     monkeypatch.setattr(recordings.shutil, "which", lambda name: None)

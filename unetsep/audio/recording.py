@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import shutil
 import struct
 import subprocess
@@ -28,6 +29,8 @@ _CONTAINERS = (
     "ogg,oma,rm,spdif,tak,truehd,tta,voc,w64,wav,wtv,wv,xwma"
 )
 _UNKNOWN_LENGTH = 2**48  # libsndfile gives more than any recording has where a flac does not say how long it is
+
+_PATIENCE = 60.0  # seconds in which ffmpeg gives something, or hangs
 
 _MALFORMED = 3  # libsndfile's code for a format that it knows in a file that breaks its rules
 
@@ -137,27 +140,50 @@ class _Program:
         # Sun's format: its header is short and needs no length, and tells the rate and the channels.
         command += ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.said, start_new_session=True
+            command,
+            bufsize=0,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.said,
+            start_new_session=True,
         )
 
     def read(self, size: int) -> bytes:
-        """As many bytes, fewer at the end."""
+        """As many bytes, fewer at the end.
+
+        Raises:
+            InputError: If the program gives nothing for a minute.
+        """
         assert self.process.stdout
-        return self.process.stdout.read(size)
+        data = bytearray()
+        while len(data) < size:
+            if not select.select([self.process.stdout], [], [], _PATIENCE)[0]:
+                raise self._hangs()
+            if not (part := self.process.stdout.read(size - len(data))):
+                break
+            data += part
+        return bytes(data)
 
     def finish(self) -> None:
         """Waits for the program's end.
 
         Raises:
-            InputError: If it found something wrong.
+            InputError: If it found something wrong, or does not end.
         """
-        if self.process.wait():
+        try:
+            code = self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise self._hangs() from None
+        if code:
             self.said.seek(0)
             lines = self.said.read(4096).decode(errors="replace").replace(f"file:{self.path}: ", "").splitlines()
             reason = legible(lines[-1].rstrip(".") if lines else "no sound in it")[:200]
             if "matches no streams" in " ".join(lines):
                 reason = "there is no sound in it"
             raise InputError(f"cannot read {legible(self.path)}: {reason}; it may be truncated or hold no sound")
+
+    def _hangs(self) -> InputError:
+        return InputError(f"cannot read {legible(self.path)}: ffmpeg gives nothing; convert it to wav")
 
     def close(self) -> None:
         """Stops the program, wherever it is."""
