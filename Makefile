@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 NAME ?= shallow
 OUT ?= runs/$(NAME)
 CONFIG ?= sweeps/base/small.yaml
-BENCH ?= bss_eval data resolution training validation quality overhead search page startup separation memory
+BENCH ?= bss_eval data resolution training validation quality overhead search page startup separation quantised memory
 SONGS := data/synthetic-20-4-2-16s-seed0
 
 help: ## Show this help

@@ -29,7 +29,7 @@ def export(model: Path, out: Path, quantise: str | None = None) -> float:
         model: A checkpoint, or a folder with one.
         out: The file to write, replaced if it exists.
         quantise: "fp16": weights (in ONNX the computing, too) in half precision; "int8", for ONNX: weights of
-            convolutions and matrices in 8 bit, activations rounded as they come; None: float32.
+            convolutions and matrices stored in 8 bit; None: float32.
 
     Returns:
         The cost in dB: signal to distortion ratio of the written model's stems against the model's, on a test signal;
