@@ -98,13 +98,42 @@ def test_stems_are_not_overwritten_unless_forced(tmp_path, shares, capsys):
     assert soundfile.info(tmp_path / "out/song/rest.wav").frames == 8000
 
 
-def test_two_files_of_one_name_are_refused_before_anything_is_written(tmp_path, shares):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        sound(tmp_path / folder / "song.wav")
-    with pytest.raises(InputError, match="would both be written to"):
-        command.main(["model", *(str(tmp_path / f"{f}/song.wav") for f in "ab"), "--out", str(tmp_path / "out")])
-    assert not (tmp_path / "out").exists()
+def test_files_of_one_name_are_kept_apart_by_their_folders(tmp_path, shares, capsys):
+    files = [tmp_path / name for name in ("a/song.wav", "b/song.wav", "other.wav", "c/b/song.wav", "b/../other.wav")]
+    for path in files[:-1]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sound(path)
+    assert command.main(["model", *map(str, files), "--stems", "rest", "--out", str(tmp_path / "out")]) == 2
+    assert written(tmp_path / "out") == ["a/song/rest.wav", "b/song/rest.wav", "other/rest.wav"]
+    assert f"{files[3]}: {tmp_path / 'out/b/song'} has the stems of {files[1]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["...wav", "..wav", ".wav", "..", "wav"])
+def test_no_name_leads_out_of_the_folder(tmp_path, shares, name):
+    sound(tmp_path / "song.wav")
+    (tmp_path / name).exists() or (tmp_path / "song.wav").rename(tmp_path / name)
+    run(tmp_path, song=name)
+    assert all(path.startswith("out/") and path.count("/") == 2 for path in written(tmp_path) if "vocals" in path)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't\nallocate"), OSError(5, "I/O")]
+)
+def test_whatever_happens_to_a_file_the_others_are_separated(tmp_path, shares, capsys, monkeypatch, error):
+    for name in ("bad", "good"):
+        sound(tmp_path / f"{name}.wav")
+    whole = Shares.stream
+    monkeypatch.setattr(shares, "stream", lambda *args, **settings: failing(whole(shares, *args, **settings)))
+
+    def failing(blocks):
+        monkeypatch.setattr(shares, "stream", lambda *args, **settings: whole(shares, *args, **settings))
+        yield next(blocks)
+        raise error
+
+    assert command.main(["model", *(str(tmp_path / f"{n}.wav") for n in ("bad", "good")), "--out", str(tmp_path)]) == 2
+    assert {path for path in written(tmp_path) if "vocals" in path} == {"good/vocals.wav"}
+    line, _ = capsys.readouterr().err.splitlines()
+    assert line == f"unetsep: {tmp_path / 'bad.wav'}: {' '.join(str(error).split()) or 'MemoryError'}"
 
 
 @pytest.mark.parametrize("place", ["out", "out/song", "out/song/vocals.wav"])

@@ -106,14 +106,24 @@ def test_consistency_takes_no_stem_further_from_the_truth_than_it_was_altogether
         torch.testing.assert_close(one, moved[0], atol=1e-5, rtol=1e-3)
 
 
-def test_one_stem_alone_is_what_it_is_among_all():
+@pytest.mark.parametrize("rate", [8000, 11_025])
+def test_one_stem_alone_is_what_it_is_among_all(rate):
     mixture, separator = noise(2, 20_000), trained(ComplexMask)
     for consistent in (True, False):
-        everything = separator.separate(mixture, 8000, consistent=consistent)
+        everything = separator.separate(mixture, rate, consistent=consistent)
         for name in separator.sources:
-            alone = separator.separate(mixture, 8000, stems=[name], consistent=consistent)
+            alone = separator.separate(mixture, rate, stems=[name], consistent=consistent)
             assert list(alone) == [name]
             torch.testing.assert_close(alone[name], everything[name], atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("estimate", [SigmoidMask, ComplexMask])
+def test_the_only_stem_of_a_model_is_not_made_the_whole_recording(estimate):
+    mixture, separator = noise(1, 9000), trained(estimate, sources=("vocals",))
+    stems = separator.separate(mixture, 8000, stems=["vocals"], minus=["vocals"])
+    torch.testing.assert_close(stems["vocals"], separator.separate(mixture, 8000, consistent=False)["vocals"])
+    torch.testing.assert_close(stems["vocals"] + stems["minus_vocals"], mixture)
+    assert decibels(stems["minus_vocals"], mixture) > -20
 
 
 def test_the_mixture_minus_some_stems_is_the_others():
@@ -207,10 +217,17 @@ def test_a_rate_of_zero_is_refused():
         shares().separate(noise(1, 10), 0)
 
 
-def test_a_recording_that_changes_while_it_is_read_is_refused():
-    lengths = iter([5000, 4000])
-    with pytest.raises(InputError, match="shorter now than when it was first read"):
-        list(trained().stream(lambda: iter([noise(1, next(lengths)).T.numpy()]), 8000, 1, stems=["vocals"]))
+@pytest.mark.parametrize("rate", [8000, 11_025])
+@pytest.mark.parametrize("change", [-4000, -100, -1, 1, 100, 4000])
+def test_a_recording_that_changes_while_it_is_read_is_refused(change, rate):
+    lengths = iter([8000, 8000 + change])
+    with pytest.raises(InputError, match="changed while it was read"):
+        list(trained().stream(lambda: iter([noise(1, next(lengths)).T.numpy()]), rate, 1, stems=["vocals"]))
+
+
+def test_a_recording_too_loud_to_compute_with_is_refused():
+    with pytest.raises(InputError, match="too loud to compute with: scale it"):
+        trained().separate(1e25 * noise(1, 9000), 8000)
 
 
 @pytest.mark.parametrize(

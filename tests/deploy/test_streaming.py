@@ -170,7 +170,7 @@ def test_an_overlap_out_of_its_range_is_refused(rate):
         plan(model(), overlap=rate)
 
 
-@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf, 1e308])
 def test_a_segment_of_no_length_is_refused(seconds):
     with pytest.raises(InputError, match=r"segment_seconds is .* must be more than 0"):
         plan(model(), seconds)

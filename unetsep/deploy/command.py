@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import itertools
+import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 from unetsep.audio.files import InputError, legible
 from unetsep.audio.recording import open_recording
 from unetsep.audio.writing import FORMATS, StemFiles, check_format, check_targets, writing_stems
+from unetsep.deploy.trials import one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,27 +31,25 @@ def main(args: Sequence[str]) -> int:
         0, or 2 if a file was left out.
 
     Raises:
-        InputError: If the model cannot be loaded or lacks a stem that is asked for, or two files would be written to
-            one folder.
+        InputError: If the model cannot be loaded or lacks a stem that is asked for.
     """
     given = _parser().parse_args(args)
-    folders = _folders(given.files, given.out)
     with _terminated_as_interrupted():
         separator = _loaded(given)
         names = _names(separator, given)
-        return _separate_all(separator, folders, names, given)
+        return _separate_all(separator, _folders(given.files, given.out), names, given)
 
 
-def _folders(files: Sequence[Path], out: Path) -> dict[Path, Path]:
-    """The folder that each file's stems go to, and the file."""
-    folders: dict[Path, Path] = {}
-    for path in files:
-        folder = out / (path.stem or "_")
-        if (other := folders.setdefault(folder, path)) is not path:
-            raise InputError(
-                f"{legible(other)} and {legible(path)} would both be written to {legible(folder)}: "
-                "separate them one by one"
-            )
+def _folders(files: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
+    """The files, each once, and the folder that each one's stems go to: named after it, and within that of its folder
+    where others have its name.
+    """
+    places = {Path(os.path.abspath(path)): path for path in files}  # noqa: PTH100 (resolve fails where links loop)
+    shared = Counter(place.stem for place in places)
+    folders = []
+    for place, path in places.items():
+        folder = out / place.parent.name if shared[place.stem] > 1 else out
+        folders.append((path, folder / (place.stem if place.stem.strip(".") else "_")))
     return folders
 
 
@@ -72,7 +73,7 @@ def _names(separator: "Separator", given: argparse.Namespace) -> list[str]:
 
 
 def _separate_all(
-    separator: "Separator", folders: dict[Path, Path], names: Sequence[str], given: argparse.Namespace
+    separator: "Separator", folders: Sequence[tuple[Path, Path]], names: Sequence[str], given: argparse.Namespace
 ) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -81,13 +82,16 @@ def _separate_all(
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[speed]}"))
     live = console.is_terminal  # elsewhere a bar that is taken away again leaves an empty line
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not live) as bar:
-        for number, (folder, path) in enumerate(folders.items(), start=1):
+        taken: dict[Path, Path] = {}
+        for number, (path, folder) in enumerate(folders, start=1):
             shown = _shown_progress(bar, f"{number} of {len(folders)}: {legible(path.name)}")
             try:
+                if (other := taken.setdefault(folder, path)) is not path:
+                    raise InputError(f"{legible(folder)} has the stems of {legible(other)}; use another --out")
                 console.print(_separate_one(separator, path, folder, names, given, shown))
-            except InputError as error:
+            except (InputError, MemoryError, OSError, RuntimeError) as error:  # the last as well when memory is short
                 failed += 1
-                text = str(error)
+                text = str(error) if isinstance(error, InputError) else one_line(error)
                 console.print("unetsep:", text if legible(path) in text else f"{legible(path)}: {text}")
     return 2 if failed else 0
 
@@ -180,8 +184,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="unetsep separate",
         description="Separate sound files into stems, DIR/<file's name>/<stem>.<format>, each as long as its file, at "
-        "its rate and with its channels. Files of any length take the same memory. A file that cannot be read gets a "
-        "line, and the others are separated all the same; the exit code is 0 only if all were.",
+        "its rate and with its channels. Files of one name go to DIR/<their folder's name>/<name>. Files of any length "
+        "take the same memory. A file that cannot be read gets a line, and the others are separated all the same; the "
+        "exit code is 0 only if all were.",
     )
     parser.add_argument(
         "model",
@@ -232,7 +237,8 @@ def _parser() -> argparse.ArgumentParser:
         "--consistent",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="what the stems lack of the mixture is shared among them, so that they add up to it",
+        help="what the stems lack of the mixture is shared among them, so that they add up to it; the last one has "
+        "what lies above the model's highest frequency (a model of one stem is left as it is)",
     )
     parser.add_argument("--force", action="store_true", help="replace stems that exist")
     return parser

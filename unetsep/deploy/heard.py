@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unetsep.audio.files import InputError
-from unetsep.deploy.streaming import Stream
+from unetsep.deploy.streaming import CHANGED, Stream
 
 Blocks = Callable[[], Iterator[np.ndarray]]
 """Opens a recording anew and gives its samples in blocks, float32 `(sample, channel)`."""
@@ -62,10 +62,6 @@ class Heard:
                 yield block
 
         mixtures = map(self._grouped, self._resampled(listened(), self.rate, self._inner_rate, self._channels))
-        if not sources:
-            for mixture in self._blocks():
-                yield mixture, np.empty((0, *mixture.shape), np.float32)
-            return
         inner_length = math.ceil(length * self._inner_rate / self.rate)
         waveforms = worker.waveforms(mixtures, loudness, inner_length, sources)
         columns = (self._ungrouped(waveform) for waveform in waveforms)
@@ -74,8 +70,10 @@ class Heard:
             mixture = _taken(heard, len(block))
             position += len(block)
             yield mixture, block.reshape(len(block), len(sources), -1).transpose(1, 0, 2)
+        for _ in mixtures:  # what came after as many samples as the first time
+            pass
         if position != length or self.length != length:
-            raise InputError("the recording changed while it was read: separate it again")
+            raise InputError(CHANGED)
 
     def _grouped(self, block: np.ndarray) -> Tensor:
         columns = torch.from_numpy(np.ascontiguousarray(block.T))
@@ -128,6 +126,8 @@ def _taken(blocks: list[np.ndarray], count: int) -> np.ndarray:
     """The first samples of a list of blocks, which they leave."""
     parts = []
     while count:
+        if not blocks:
+            raise InputError(CHANGED)
         block = blocks.pop(0)
         parts.append(block[:count])
         if len(block) > count:

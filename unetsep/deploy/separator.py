@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unetsep.audio.files import InputError
+from unetsep.audio.recording import MOST_CHANNELS
 from unetsep.deploy.heard import Blocks, Heard
 from unetsep.deploy.machine import fast_in_bfloat16
 from unetsep.deploy.streaming import Stream, level, plan
@@ -110,7 +111,7 @@ class Separator:
             stems: Names of those wanted; all when not given.
             minus: Names of stems that one more output, `minus_<names>`, is without; alone, it is the only output.
             consistent: Have the stems add up to the recording; what lies above the model's highest frequency is then
-                part of the last stem.
+                part of the last stem. A model of one stem is left as it is.
             segment_seconds: As for `plan`.
             overlap: As for `plan`.
             on_progress: Told the seconds that are done and those there are.
@@ -119,9 +120,12 @@ class Separator:
             InputError: If the recording is empty or holds NaN or infinity, or a setting lies outside its range.
         """
         recording = torch.as_tensor(waveform).detach().to("cpu", torch.float32)
+        shape = tuple(recording.shape)
         if recording.ndim not in (1, 2) or not recording.numel():
+            raise InputError(f"the waveform has the shape {shape}: give (channel, sample), at least one of each")
+        if recording.ndim == 2 and len(recording) > MOST_CHANNELS:
             raise InputError(
-                f"the waveform has the shape {tuple(recording.shape)}: give (channel, sample), at least one of each"
+                f"the waveform has the shape {shape}: give (channel, sample), at most {MOST_CHANNELS} channels"
             )
         if not recording.isfinite().all():
             raise InputError("the waveform holds NaN or infinite samples")
@@ -188,7 +192,7 @@ class Separator:
         segments = plan(self.model, segment_seconds, overlap)
         worker = Stream(self.model, segments, consistent, self.precision)
         recording = Heard(blocks, sample_rate, channels, self.sample_rate, self.audio_channels)
-        return self._stream(worker, recording, wanted, tuple(dict.fromkeys(minus)), consistent, on_progress)
+        return self._stream(worker, recording, wanted, tuple(dict.fromkeys(minus)), on_progress)
 
     @torch.inference_mode()
     def _stream(
@@ -197,15 +201,19 @@ class Separator:
         recording: Heard,
         wanted: tuple[str, ...],
         minus: tuple[str, ...],
-        consistent: bool,
         on_progress: Callable[[float, float], None] | None,
     ) -> Iterator[dict[str, np.ndarray]]:
         model = self.model
         loudness = level(recording.mixtures(), model.n_fft, model.hop)
+        if not loudness.isfinite().all():
+            raise InputError("the recording is too loud to compute with: scale it to a full scale of 1.0")
         needed = [k for k, name in enumerate(self.sources) if name in (*wanted, *minus)]
-        # the last stem is what the others leave of the mixture: one inverse transform less, and nothing is lost
-        remainder = consistent and len(needed) == len(self.sources)
-        computed = needed[:-1] if remainder else needed
+        # The last stem is what the others leave of the mixture: of all stems, one inverse transform less; and where the
+        # rates differ, it has what the model cannot hear, also when it is asked for alone.
+        last = len(self.sources) - 1
+        alike = recording.rate == self.sample_rate
+        remainder = worker.consistent and last in needed and (len(needed) > last or not alike)
+        computed = list(range(last)) if remainder else needed
         done = 0
         for mixture, estimates in recording.matched(worker, loudness, computed):
             found = dict(zip((self.sources[k] for k in computed), estimates, strict=True))

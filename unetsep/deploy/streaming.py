@@ -21,8 +21,11 @@ from unetsep.model.separator import Separator
 FRAMES = 64
 """Frames that are transformed at once: their spectra fit the processor's cache."""
 
+CHANGED = "the recording changed while it was read: separate it again"
+
 _FEWEST_FRAMES = 256  # new frames of a segment: enough that calls and context do not count much,
 _MOST_FRAMES = 1024  # and not more than memory is glad to hold, as long as context takes no more than half
+_LONGEST_SECONDS = 86_400  # of a segment: longer than any recording
 _ENDLESS_SECONDS, _ENDLESS_OVERLAP = 10.0, 0.25  # of a network without a bound to what it sees
 
 
@@ -51,8 +54,8 @@ def plan(model: Separator, segment_seconds: float | None = None, overlap: float 
     Raises:
         InputError: If a setting is out of its range, or a segment has no room for what the network sees.
     """
-    if segment_seconds is not None and not (math.isfinite(segment_seconds) and segment_seconds > 0):
-        raise InputError(f"segment_seconds is {segment_seconds}, but must be more than 0, such as 10")
+    if segment_seconds is not None and not 0 < segment_seconds <= _LONGEST_SECONDS:
+        raise InputError(f"segment_seconds is {segment_seconds}, but must be more than 0, at most {_LONGEST_SECONDS}")
     if overlap is not None and not 0 <= overlap < 1:
         raise InputError(f"overlap is {overlap}, but must be from 0 to less than 1, such as 0.25")
     per_second, stride = model.sample_rate / model.hop, model.frame_stride
@@ -107,15 +110,15 @@ class Stream:
     Args:
         model: In evaluation mode, on the device where it computes.
         segments: As `plan` makes them.
-        consistent: Have the sources add up to the mixture: what is missing is divided among them evenly (Wisdom et al.,
-            "Differentiable consistency constraints for improved deep speech enhancement", 2019).
+        consistent: Have several sources add up to the mixture: what is missing is divided among them evenly (Wisdom et
+            al., "Differentiable consistency constraints for improved deep speech enhancement", 2019).
         precision: In which the network computes on that device.
     """
 
     def __init__(self, model: Separator, segments: Segments, consistent: bool, precision: torch.dtype) -> None:
         self.model = model
         self.segments = segments
-        self.consistent = consistent and not model.estimate.consistent
+        self.consistent = consistent and len(model.sources) > 1
         self.precision = precision
         self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
 
@@ -156,8 +159,8 @@ class Stream:
                 features[..., : kept.shape[-2], :] = kept
             begin = start
             while end < needed:
-                if (spectrum := next(spectra, None)) is None:
-                    raise InputError("the recording is shorter now than when it was first read: separate it again")
+                if (spectrum := next(spectra, None)) is None or end + spectrum.shape[-2] > frames:
+                    raise InputError(CHANGED)
                 read = self.model.read(spectrum[..., :-1])
                 if features is None:
                     longest = min(step + 2 * context + fade, frames) + FRAMES
@@ -193,7 +196,7 @@ class Stream:
         filled[..., :-1] = planes
         filled[..., -1] = planes[..., -1]
         filled = model.estimate.between(filled)
-        if self.consistent:
+        if self.consistent and not model.estimate.consistent:
             estimate = model.estimate.spectra(filled, spectrum)
             return (estimate + ((spectrum - estimate.sum(1)) / estimate.shape[1])[:, None])[:, sources]
         first = sources == list(range(len(sources)))  # a slice is no copy
