@@ -36,6 +36,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well")
+    parser.add_argument("--device", help="as the other benchmarks have it; everything here is on the CPU")
     given = parser.parse_args(args)
     taken: dict[str, list[float]] = {name: [] for name in CODE}
     for _ in range(given.rounds + 1):  # the first fills the disk's cache

@@ -82,7 +82,12 @@ def legible(name: object) -> str:
 def opened_sound(path: Path) -> Iterator[soundfile.SoundFile]:
     """The open sound file, with every reason not to trust it as an `InputError`.
 
-    Where libsndfile does not know the format, its own error is the `InputError`'s cause.
+    Args:
+        path: A regular file; what is in it decides, not the suffix.
+
+    Raises:
+        InputError: If the file is missing, no regular file, not to be opened, empty, truncated or of an unknown format.
+            Where libsndfile raised, its own error is the cause.
     """
     shown = legible(path)
     try:
@@ -196,8 +201,8 @@ def write_audio(
         floating: Write a 32-bit float wav instead of 16-bit samples: nothing is rounded and nothing clipped.
 
     Raises:
-        InputError: If the suffix is another one, the waveform holds no samples or NaN or infinite ones, or the format
-            cannot hold this rate or number of channels.
+        InputError: If the suffix is another one, the waveform holds no samples or NaN or infinite ones, the format
+            cannot hold this rate or number of channels, or the place cannot be written to.
     """
     suffix = path.suffix.lower()
     if suffix not in (".wav", ".flac"):

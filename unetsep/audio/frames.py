@@ -24,10 +24,10 @@ def stft_blocks(blocks: Iterable[Tensor], n_fft: int, hop: int, frames_at_once: 
         blocks: The recording, one block after the other.
         n_fft: Window length in samples, even.
         hop: Step between frames in samples, at most 3/4 of `n_fft`.
-        frames_at_once: Frames in what is yielded.
+        frames_at_once: Frames in what is yielded, from 1 on.
 
     Raises:
-        InputError: If the settings cannot be inverted.
+        InputError: If the settings cannot be inverted, as soon as the first frames are asked for.
     """
     window = torch.hann_window(n_fft)
     for samples in _under_frames(blocks, n_fft, hop, frames_at_once):
@@ -49,7 +49,7 @@ def power_blocks(blocks: Iterable[Tensor], n_fft: int, hop: int, frames_at_once:
         frames_at_once: Frames in what is yielded.
 
     Raises:
-        InputError: If the settings cannot be inverted.
+        InputError: As `stft_blocks`.
     """
     rows = math.ceil(n_fft / hop)  # of `hop` samples, on which one frame lies
     window = F.pad(torch.hann_window(n_fft, dtype=torch.float64), (0, rows * hop - n_fft)).view(rows, hop)
@@ -106,6 +106,9 @@ def istft_blocks(spectra: Iterable[Tensor], n_fft: int, hop: int, length: int) -
         n_fft: Window length in samples, as given to `stft_blocks`.
         hop: Step between frames in samples, as given to `stft_blocks`.
         length: Samples of the recording.
+
+    Raises:
+        InputError: As `stft_blocks`.
     """
     check_stft_settings(n_fft, hop)
     frames = frame_count(length, hop)

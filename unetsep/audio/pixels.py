@@ -144,7 +144,7 @@ class Grid:
         self.rows = edges_hz / (sample_rate / 2) * (self.bins - 1) + 0.5
 
     def height(self, hertz: float) -> float:
-        """Where on the frequency axis a frequency lies."""
+        """Where on the frequency axis a frequency in hertz lies: 0 at 0 Hz, `top` at half the sample rate."""
         return math.log1p(hertz / _KNEE_HZ)
 
     def loudest_bins(self, level: Array) -> Indices:
@@ -159,7 +159,14 @@ class Grid:
 
 
 def owned_colours(owner: Indices, level: Array, bins: Indices, sources: Sequence[str]) -> Array:
-    """The colours (row, column, 3), from 0 to 1, of each pixel's owner, dimmed where the mixture is quiet."""
+    """The colours (row, column, 3), from 0 to 1, of each pixel's owner, dimmed where the mixture is quiet.
+
+    Args:
+        owner: indices into `sources`, (freq, frame).
+        level: of the mixture in decibels, (freq, frame).
+        bins: which flat bin speaks for each pixel, (row, column), as `Grid.loudest_bins` gives them.
+        sources: names in index order.
+    """
     below = level.max() - level.reshape(-1)[bins]
     brightness = np.clip((RANGE_DB - below) / (RANGE_DB - _FULL_DB), 0.0, 1.0)[..., None]
     colours = source_colours(sources)

@@ -44,6 +44,9 @@ class Recording:
         channels: Number of channels, 1 to 64.
         samples: Length in samples per channel; None where that is known only after the first reading to the end, as
             with what ffmpeg decodes.
+
+    Raises:
+        InputError: As `open_recording`, by which it is made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,14 +80,14 @@ class Recording:
         zeros fill these.
 
         Args:
-            samples_per_block: How many samples of each channel come at once; fewer come at the end.
+            samples_per_block: How many samples of each channel come at once, from 1 on; fewer come at the end.
 
         Yields:
             `(sample, channel)` in float32, full scale at 1.0.
 
         Raises:
-            InputError: If the file is truncated, broken, or holds NaN or infinite samples or none at all. What came
-                before the fault has been yielded by then.
+            InputError: If the file is truncated, broken, changed or gone, holds NaN or infinite samples or none at all,
+                or ffmpeg gives nothing for a minute. What came before the fault has been yielded by then.
         """
         position = 0
         read = self._by_ffmpeg_blocks if self._by_ffmpeg else self._soundfile_blocks
@@ -216,7 +219,8 @@ def open_recording(path: Path | str) -> Recording:
         path: A regular file: no folder, pipe or device.
 
     Raises:
-        InputError: If the file is missing, not regular or not to be opened; truncated, empty or without sound; or if
-            its rate is not 4000 to 384000 Hz or its channels are not 1 to 64. One line.
+        InputError: If the file is missing, not regular or not to be opened; truncated, empty or without sound; if it
+            needs ffmpeg, and that is missing or gives nothing for a minute; or if its rate is not 4000 to 384000 Hz or
+            its channels are not 1 to 64. One line.
     """
     return Recording(Path(os.fspath(path)))

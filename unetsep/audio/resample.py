@@ -14,10 +14,14 @@ def resample(waveform: Float[Tensor, "*batch sample"], rate: int, new_rate: int)
     torchaudio's resampler filters each output with a kernel as long as the rates' least common multiple asks for: from
     44100 to the 8192 Hz of Jansson et al. (2017) it takes over a hundred times as long, for the same sound.
 
+    Shape:
+        - Input: `(*batch, sample)`.
+        - Output: `(*batch, new_sample)` with `new_sample = ceil(sample * new_rate / rate)`; at the same rate the input.
+
     Args:
         waveform: on the CPU, in float32.
-        rate: its samples per second.
-        new_rate: samples per second of the result, whose length is rounded up.
+        rate: its sample rate in hertz, from 1 on.
+        new_rate: that of the result, from 1 on.
     """
     if rate == new_rate:
         return waveform

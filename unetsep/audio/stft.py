@@ -32,7 +32,12 @@ def check_stft_settings(n_fft: int, hop: int) -> None:
 
 
 def frame_count(length: int, hop: int) -> int:
-    """How many frames `stft` makes of `length` samples: one at 0 and one at every multiple of `hop` up to the end."""
+    """How many frames `stft` makes of `length` samples: one at 0 and one at every multiple of `hop` up to the end.
+
+    Args:
+        length: Of the signal, from 1 on.
+        hop: Step between frames in samples, from 1 on.
+    """
     return -(-length // hop) + 1
 
 
@@ -49,7 +54,7 @@ def stft(waveform: Float[Tensor, "*batch sample"], n_fft: int, hop: int) -> Comp
 
     Args:
         waveform: The signal, at least one sample.
-        n_fft: Window length in samples, even.
+        n_fft: Window length in samples, even and at least 4.
         hop: Step between frames in samples, at most 3/4 of `n_fft`.
 
     Raises:
@@ -87,7 +92,7 @@ def istft(
         length: Length of the signal in samples.
 
     Raises:
-        InputError: If the spectrum's size does not belong to these settings and this length.
+        InputError: If the settings cannot be inverted, or the spectrum's size does not belong to them and this length.
     """
     check_stft_settings(n_fft, hop)
     *batch, freqs, frames = spectrum.shape
@@ -129,7 +134,8 @@ class Signal:
         length: its length in samples.
 
     Raises:
-        InputError: Unless given either a waveform, or a spectrum and its length.
+        InputError: Unless given either a waveform, or a spectrum and its length, or if the settings cannot be inverted;
+            later, as `stft` and `istft`.
     """
 
     def __init__(
@@ -159,7 +165,7 @@ class Signal:
 
     @property
     def waveform(self) -> Float[Tensor, "*batch sample"]:
-        """The signal in time."""
+        """The signal in time, `(..., sample)`."""
         if self._waveform is None:
             assert self._spectrum is not None
             self._waveform = istft(self._spectrum, self.n_fft, self.hop, self.length)
@@ -167,7 +173,7 @@ class Signal:
 
     @property
     def spectrum(self) -> Complex[Tensor, "*batch freq frame"]:
-        """The signal in frequency."""
+        """The signal in frequency, complex `(..., freq, frame)`."""
         if self._spectrum is None:
             assert self._waveform is not None
             self._spectrum = stft(self._waveform, self.n_fft, self.hop)

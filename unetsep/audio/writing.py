@@ -60,7 +60,7 @@ def _encoder(file: Path | io.BytesIO, format: str, rate: int, channels: int, sam
 
 
 class StemFiles:
-    """The files of a song's stems while they are written.
+    """The files of a song's stems while they are written; `writing_stems` makes it.
 
     Attributes:
         clipped: Samples beyond full scale so far, which formats other than wav cannot hold.
@@ -177,6 +177,12 @@ def writing_stems(
 
 def check_targets(folder: Path, names: Sequence[str], format: str, *, force: bool = False) -> None:
     """Refuses to write where something is.
+
+    Args:
+        folder: The song's folder, which need not be there.
+        names: The stems' names.
+        format: One of `FORMATS`.
+        force: Let stems that exist be replaced.
 
     Raises:
         InputError: If a stem exists and `force` is not given, something else is in the way, or a name is none of a

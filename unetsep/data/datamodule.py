@@ -33,11 +33,11 @@ class StemsDataModule(LightningDataModule):
         root: folder of the data set, with `train`, `test` and perhaps `valid` in it (see `find_tracks`): each holds
             MUSDB18's `.stem.mp4` files, or a folder per track with `<source>.<wav|flac|ogg|mp3>`.
         sources: names of the stems, in the order of the separator's outputs.
-        sample_rate: in hertz; other rates are resampled once.
+        sample_rate: in hertz, from 1 on; other rates are resampled once.
         audio_channels: 1 or 2.
-        segment_seconds: length of a training chunk.
-        batch_size: chunks in a batch.
-        batches_per_epoch: on each device.
+        segment_seconds: length of a training chunk, at least one sample.
+        batch_size: chunks in a batch, from 1 on.
+        batches_per_epoch: on each device, from 1 on.
         workers: processes that load training chunks; 0 loads in the training process itself.
         seed: of the chunks and the remix, not negative.
         remix: how training batches are augmented; None takes the songs as they are.

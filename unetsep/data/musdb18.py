@@ -26,7 +26,11 @@ class StemFile(Track):
     """
 
     def file(self, stem: str) -> Path:
-        """The one file, for any of the five streams."""
+        """The one file, for any of the five streams.
+
+        Raises:
+            InputError: if it has no such stream.
+        """
         known = list(musdb_setup()["stem_ids"])
         if stem not in known:
             raise InputError(
@@ -39,7 +43,11 @@ class StemFile(Track):
         return True
 
     def stem(self, stem: str) -> tuple[Waveform, int]:
-        """One of the streams, as `Track.stem`."""
+        """One of the streams, as `Track.stem`.
+
+        Raises:
+            InputError: if there is no such stream, ffmpeg is missing or cannot decode it, or it is truncated.
+        """
         path, musdb = self.file(stem), import_musdb()
         try:
             stream = musdb.MultiTrack(str(path), self.name, subset=self.split, stem_id=musdb_setup()["stem_ids"][stem])

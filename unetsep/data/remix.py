@@ -27,8 +27,8 @@ class Remix:
         pitch_semitones: lowest and highest transposition, drawn evenly between them, from -12 to 12.
         tempo: probability that a song is played at another tempo at the same pitch, all its stems alike.
         tempo_factor: lowest and highest factor on the speed, drawn evenly between them, from 0.5 to 2; 1.1 is faster.
-        stretch_window: of the phase vocoder that changes pitch and tempo, in samples; 2048 is 46 ms at 44.1 kHz. A
-            longer one keeps chords cleaner, a shorter one keeps drums sharper.
+        stretch_window: of the phase vocoder that changes pitch and tempo, in samples, a multiple of 4 from 16 on; 2048
+            is 46 ms at 44.1 kHz. A longer one keeps chords cleaner, a shorter one keeps drums sharper.
 
     Raises:
         InputError: if a probability lies outside 0 to 1, or a range is not in order or leaves its bounds.

@@ -104,6 +104,14 @@ class Track:
     def check_alike(self, stem: str, samples: int, rate: int, other: str, other_samples: int, other_rate: int) -> None:
         """Refuses a stem that does not run beside another one, sample by sample.
 
+        Args:
+            stem: its name.
+            samples: its length, per channel.
+            rate: its sample rate in hertz.
+            other: the other's name,
+            other_samples: length,
+            other_rate: and sample rate.
+
         Raises:
             InputError: if the sample rates or the lengths differ.
         """

@@ -220,11 +220,27 @@ def _parser() -> argparse.ArgumentParser:
         "or 2 channels, 8 to 48 kHz. All keep the length exactly; all but wav are clipped at full scale, which is "
         "told (default: %(default)s)",
     )
-    parser.add_argument("--segment-seconds", metavar="S", type=float, help="seen at once (default: what is exact)")
-    parser.add_argument("--overlap", metavar="R", type=float, help="of neighbouring segments, 0 to less than 1")
+    parser.add_argument(
+        "--segment-seconds",
+        metavar="S",
+        type=float,
+        help="how much the network reads at once, context included; less takes less memory (default: as much as is "
+        "fast; 10 with --overlap, or for a network that sees the whole recording)",
+    )
+    parser.add_argument(
+        "--overlap",
+        metavar="R",
+        type=float,
+        help="share of a segment that the next one reads again, 0 to less than 1; below what the network sees, "
+        "segments fade into each other (default: what it sees, which gives the result of one pass; 0.25 where it sees "
+        "the whole recording)",
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: cuda where there is one)")
     parser.add_argument(
-        "--precision", default="auto", help="auto, float32, bfloat16 or float16 of the network (default: %(default)s)"
+        "--precision",
+        default="auto",
+        help="in which the network computes: float32, bfloat16, float16 (not on CPUs), or auto: bfloat16 where it is "
+        "fast, else float32 (default: %(default)s)",
     )
     parser.add_argument(
         "--at-most",

@@ -36,7 +36,8 @@ def export(model: Path, out: Path, quantise: str | None = None) -> float:
         above 100 nothing is lost but rounding.
 
     Raises:
-        InputError: If the model cannot be loaded, the file cannot be written, or it cannot be quantised so.
+        InputError: If the model cannot be loaded or is an `.onnx` file itself, the file cannot be written, it cannot be
+            quantised so, or ONNX is asked for and the extra `onnx` is not installed.
     """
     from unetsep.deploy.weights import find_checkpoint, load_separator, read_model
 
@@ -78,6 +79,9 @@ def sdr_db(separator: "Separator", other: "Separator", mixture: "Tensor | None" 
         separator: In evaluation mode.
         other: The same one, after something was done to it.
         mixture: `(batch, channel, sample)`; chords and beats of some seconds when not given.
+
+    Returns:
+        Over all stems, channels and samples together; infinity where they are equal to the bit.
     """
     import torch
 
@@ -113,12 +117,17 @@ def main(args: Sequence[str]) -> int:
         0.
 
     Raises:
-        InputError: If the model cannot be loaded, or the file exists already or cannot be written.
+        InputError: If the file exists already or a limit of cost is none, or as `export`.
     """
     parser = argparse.ArgumentParser(
         prog="unetsep export", description="Write a trained separator, weights and settings, into one file."
     )
-    parser.add_argument("model", metavar="MODEL", type=Path, help="a checkpoint, a run's folder, or a sweep's")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=Path,
+        help="a checkpoint, a .safetensors file, a run's folder, or a sweep's (its best trial)",
+    )
     parser.add_argument("out", metavar="OUT", type=Path, help="the file to write: .safetensors or .onnx")
     parser.add_argument(
         "--at-most",
@@ -130,7 +139,8 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument(
         "--quantise",
         choices=("int8", "fp16"),
-        help="store the weights in 16 bit, or for .onnx in 8 bit; what that costs is printed (default: 32 bit)",
+        help="store the weights in 16 bit (fp16; .onnx also computes in it) or, .onnx only, in 8 bit (int8); what that "
+        "costs is printed (default: 32 bit)",
     )
     parser.add_argument("--force", action="store_true", help="replace the file if it exists")
     given = parser.parse_args(args)

@@ -40,7 +40,11 @@ class Heard:
         self._groups = torch.arange(-(-channels // width) * width).clamp(max=channels - 1).view(-1, width)
 
     def mixtures(self) -> Iterator[Tensor]:
-        """The recording at the model's rate, `(group, channel, sample)`, read to its end."""
+        """The recording at the model's rate, `(group, channel, sample)`, read to its end.
+
+        Raises:
+            InputError: If it holds no samples.
+        """
         yield from map(self._grouped, self._resampled(self._counted(), self.rate, self._inner_rate, self._channels))
         if not self.length:
             raise InputError("the recording holds no samples; there is nothing to separate")
@@ -52,7 +56,16 @@ class Heard:
             yield block
 
     def matched(self, worker: Stream, loudness: Tensor, sources: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The recording again, `(sample, channel)`, and of some sources the same, `(source, sample, channel)`."""
+        """The recording again, `(sample, channel)`, and of some sources the same, `(source, sample, channel)`.
+
+        Args:
+            worker: The model at work.
+            loudness: Of the recording's groups, `(group, 1, 1)`, as `level` measures it.
+            sources: The numbers of the sources wanted.
+
+        Raises:
+            InputError: If the recording has another length than the first time.
+        """
         length, width = self.length, len(sources) * self._channels
         heard: list[np.ndarray] = []  # and not yet separated
 

@@ -122,6 +122,8 @@ def _store_in_8_bits(onnx: Any, graph: Any) -> None:
 def read_network(path: Path) -> tuple[dict[str, Any], Any]:
     """The settings of the separator in an ONNX file, as yet unchecked, and the session that computes its network.
 
+    The session computes on the CPU, with as many threads as torch has when it is made.
+
     Raises:
         InputError: If the file is broken or not from unetsep, if it reads other files or asks for operations that ONNX
             Runtime does not have itself, or if the extra `onnx` is not installed.
@@ -152,8 +154,13 @@ def read_network(path: Path) -> tuple[dict[str, Any], Any]:
 def with_session(separator: Separator, session: Any, path: Path) -> Separator:
     """The separator itself, its network replaced by the session.
 
+    Args:
+        separator: As it is described in the file; its weights are not used.
+        session: From `features` to `planes`, as `read_network` gives it.
+        path: The file, for messages.
+
     Raises:
-        InputError: If the session maps other features to other planes than the network.
+        InputError: If the session does not take the network's features or gives other planes.
     """
     estimate, channels, freqs = separator.estimate, separator.audio_channels, separator.n_fft // 2
     net = OnnxNet(session, separator.net)

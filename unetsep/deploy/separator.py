@@ -36,6 +36,8 @@ class Separator:
 
     Attributes:
         model: The network with its STFT, ready to compute.
+        device: Where it computes.
+        precision: In which the network computes, a `torch.dtype`.
         sources: The stems' names.
         sample_rate: That the model was trained at, in hertz.
         audio_channels: 1 or 2: that the model was trained on.
@@ -83,7 +85,8 @@ class Separator:
             precision: As for `Separator`.
 
         Raises:
-            InputError: If there is no such model, or it is broken or would run code.
+            InputError: If there is no such model, none within `at_most`, or it is broken or would run code; if it is an
+                `.onnx` file and the extra `onnx` is not installed; or if the device or the precision is not there.
         """
         return cls(load_separator(Path(path), at_most=at_most), device=device, precision=precision)
 
@@ -107,7 +110,7 @@ class Separator:
 
         Args:
             waveform: The recording, full scale at 1.0.
-            sample_rate: Its rate, in hertz.
+            sample_rate: Its rate, in hertz, from 1 on.
             stems: Names of those wanted; all when not given.
             minus: Names of stems that one more output, `minus_<names>`, is without; alone, it is the only output.
             consistent: Have the stems add up to the recording; what lies above the model's highest frequency is then
@@ -117,7 +120,8 @@ class Separator:
             on_progress: Told the seconds that are done and those there are.
 
         Raises:
-            InputError: If the recording is empty or holds NaN or infinity, or a setting lies outside its range.
+            InputError: If the recording has no samples, more than 64 channels, NaN or infinity in it, or is too loud to
+                compute with; if the model has no such stem; or if a setting lies outside its range.
         """
         recording = torch.as_tensor(waveform).detach().to("cpu", torch.float32)
         shape = tuple(recording.shape)
@@ -168,8 +172,8 @@ class Separator:
 
         Args:
             blocks: Opens the recording anew and gives its samples in blocks, float32 `(sample, channel)`.
-            sample_rate: Of the recording, in hertz.
-            channels: Of the recording.
+            sample_rate: Of the recording, in hertz, from 1 on.
+            channels: Of the recording, from 1 on.
             stems: As for `separate`, like all that follow.
             minus: Names of stems.
             consistent: Have the stems add up to the recording.
@@ -181,7 +185,8 @@ class Separator:
             Yields, by name, float32 `(sample, channel)`: together each as long as the recording.
 
         Raises:
-            InputError: If a setting lies outside its range (at once), or the recording is empty (when read).
+            InputError: At once, if the model has no such stem or a setting lies outside its range; when read, if the
+                recording is empty, too loud to compute with, or another one the second time.
         """
         for name in (*(stems or ()), *minus):
             if name not in self.sources:

@@ -96,6 +96,9 @@ def level(mixtures: Iterable[Tensor], n_fft: int, hop: int) -> Tensor:
         mixtures: `(batch, channel, sample)`, one block after the other.
         n_fft: Window length in samples.
         hop: Step between frames in samples.
+
+    Returns:
+        float32, at least 1e-8, so that silence can be divided by it.
     """
     total, bins = torch.zeros(()), 0
     for powers in power_blocks(mixtures, n_fft, hop, FRAMES):
@@ -134,6 +137,9 @@ class Stream:
             level: Of the whole mixture, as `level` measures it.
             length: Samples of the mixture.
             sources: The numbers of the sources wanted.
+
+        Raises:
+            InputError: If the blocks end before all frames of `length` samples are there.
         """
         n_fft, hop = self.model.n_fft, self.model.hop
         level = level.to(self.device)

@@ -32,6 +32,10 @@ def find_checkpoint(path: Path, at_most: Mapping[str, float] | None = None) -> P
         path: A file, or a folder.
         at_most: For a sweep's folder: limits on what the trial costs, by measure, as its `result.json` names them.
 
+    Returns:
+        A file; of a folder `checkpoints/best.ckpt`, or `last.ckpt` where that is all there is. Of a sweep's folder that
+        of the complete trial with the best value of the first objective that is no cost.
+
     Raises:
         InputError: If there is none, or none within the limits.
     """

@@ -40,7 +40,8 @@ def load_separator(path: Path, *, at_most: Mapping[str, float] | None = None) ->
         The separator in evaluation mode on the CPU.
 
     Raises:
-        InputError: If there is no checkpoint, or it is broken, not from unetsep, or would run code.
+        InputError: If there is no checkpoint, or none within `at_most`; if it is broken, not from unetsep, or would run
+            code; or if it is an `.onnx` file and the extra `onnx` is not installed.
     """
     path = find_checkpoint(Path(path), at_most)
     if path.suffix == ".onnx":
@@ -63,7 +64,8 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings of the separator in a file, as yet unchecked, and its weights by name.
 
     Raises:
-        InputError: If the file is broken, not from unetsep, or would run code.
+        InputError: If the file is broken, not from unetsep, or would run code, or is an `.onnx` file, whose weights are
+            not to be had.
     """
     if path.suffix == ".onnx":
         raise InputError(f"{path} is an exported network, whose weights are not to be had: give its checkpoint")

@@ -161,8 +161,10 @@ def _parser() -> argparse.ArgumentParser:
         help="another evaluation's DIR: print the difference per stem with 95 %% intervals",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: cuda where there is one)")
-    parser.add_argument("--segment-seconds", type=float, help="of MODEL, read at once (default: as `unetsep separate`)")
     parser.add_argument(
-        "--overlap", type=float, help="of neighbouring segments, 0 to <1 (default: as `unetsep separate`)"
+        "--segment-seconds", metavar="S", type=float, help="of MODEL, read at once (default: as `unetsep separate`)"
+    )
+    parser.add_argument(
+        "--overlap", metavar="R", type=float, help="of neighbouring segments, 0 to <1 (default: as `unetsep separate`)"
     )
     return parser

@@ -21,6 +21,12 @@ _SINGULAR = 1e-12
 def projection_filters(references: Tensor, estimates: Tensor, present: Tensor, taps: int) -> tuple[Tensor, Tensor]:
     """The least-squares filters from the stems to every estimate: from a stem's own channels, and from all of them.
 
+    Args:
+        references: `(source, channel, sample)`.
+        estimates: Likewise.
+        present: Indices of the sources that are not silent throughout; the others are left out.
+        taps: Length of the filters in samples, from 1 on.
+
     Returns:
         `(source, channel, own channel, tap)` and `(source, channel, any channel, tap)`.
 

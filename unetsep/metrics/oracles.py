@@ -37,7 +37,8 @@ def fixed_masks(
         hop: Step between frames in samples.
 
     Raises:
-        InputError: If there are no tracks, they differ in the number of sources, or the STFT settings are refused.
+        InputError: If there are no tracks, one holds no samples, they differ in the number of sources, or the STFT
+            settings are refused.
     """
     shared: Tensor | None = None
     power: Tensor | None = None
@@ -72,7 +73,8 @@ def apply_masks(
         hop: Step between frames in samples.
 
     Raises:
-        InputError: If the masks have another number of frequencies than `n_fft // 2 + 1`.
+        InputError: If the masks have another number of frequencies than `n_fft // 2 + 1`, there are no samples, or the
+            STFT settings are refused.
     """
     if masks.shape[1] != n_fft // 2 + 1:
         raise InputError(f"the masks have {masks.shape[1]} frequencies; n_fft {n_fft} has {n_fft // 2 + 1}")

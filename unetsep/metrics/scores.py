@@ -25,6 +25,9 @@ def measuring_stft(sample_rate: int) -> tuple[int, int]:
 
     A separator that chose the measure's resolution with its own would be scored on another task than the next one.
 
+    Args:
+        sample_rate: In hertz, from 1 on.
+
     Returns:
         `n_fft`, the power of two nearest to 93 ms (4096 at 44.1 kHz), and the hop, both in samples.
     """
@@ -110,6 +113,13 @@ def summarise(tracks: Sequence[TrackScores], sources: Sequence[str]) -> dict[str
     The loss is the tracks' mean, the segmentation measures come from the tracks' summed energies, and the dropped
     frames are counted together. `seg_confusion/<true>/<predicted>` is the share, 0 to 1, of the energy that one source
     dominates which the estimates give to another, or rightly to itself; NaN for a source that dominates nowhere.
+
+    Args:
+        tracks: scores as `score_track` gives them, all of the same sources.
+        sources: names of the stems, in the scores' order.
+
+    Returns:
+        Decibels, shares from 0 to 1, and counts as floats, by name.
 
     Raises:
         ValueError: if there are no tracks.

@@ -135,7 +135,9 @@ def usdr(
 
 
 def nanmedian(values: Float[Tensor, "*source frame"]) -> Float[Tensor, "*source"]:
-    """The median over the last axis, NaN left out: of an even number the mean of the middle two; NaN if all are.
+    """The median over the last axis, of one value at least, NaN left out; NaN if all are.
+
+    Of an even number it is the mean of the middle two.
 
     `torch.nanmedian` takes the lower of the two, and `torch.nanquantile` makes NaN of two infinities.
     """
@@ -170,12 +172,21 @@ def _silent(waveforms: Tensor) -> Tensor:
 
 
 def silent_throughout(waveforms: Tensor) -> Tensor:
-    """Per source, whether it is silent from the first to the last sample."""
+    """Per source of `(source, channel, sample)`, whether it is silent from the first to the last sample: `(source)`."""
     return torch.stack([_silent(block) for block in waveforms.split(BLOCK, dim=-1)]).all(dim=0)
 
 
 def check_alike(references: Tensor, estimates: Tensor, axes: str = "source, channel, sample") -> None:
-    """Refuses what cannot be compared; a single reference would otherwise broadcast over all estimates."""
+    """Refuses what cannot be compared; a single reference would otherwise broadcast over all estimates.
+
+    Args:
+        references: The true stems, with three axes.
+        estimates: The separated stems.
+        axes: What the message calls the axes.
+
+    Raises:
+        InputError: If the shapes differ or have other than three axes, or there are no samples.
+    """
     if references.shape != estimates.shape or references.ndim != 3 or references.numel() == 0:
         raise InputError(
             f"references have the shape {tuple(references.shape)}, estimates {tuple(estimates.shape)}; "

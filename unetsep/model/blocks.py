@@ -18,14 +18,29 @@ Activation: TypeAlias = Callable[[], nn.Module]
 
 
 class LayerNorm(nn.GroupNorm):
-    """Normalises each example over channel, freq and frame (a group norm with one group), then scales each channel."""
+    """Normalises each example over channel, freq and frame (Ba et al. 2016), then scales each channel.
+
+    It is a group norm with one group (Wu and He 2018).
+
+    Args:
+        channels: of what is normalised.
+    """
 
     def __init__(self, channels: int):
         super().__init__(1, channels)
 
 
 class ConvNorm(nn.Sequential):
-    """A convolution of unchanged size, its normalisation and its activation."""
+    """A convolution of unchanged size, its normalisation and its activation.
+
+    Args:
+        in_channels: channels that arrive.
+        out_channels: channels returned.
+        kernel: (freq, frame) size, odd.
+        norm: takes the number of channels; None for batch normalisation, `torch.nn.Identity` for none.
+        activation: takes nothing; None for ReLU.
+        groups: into which the channels are divided, each convolved by itself.
+    """
 
     def __init__(
         self,
@@ -54,6 +69,10 @@ class ConvNorm(nn.Sequential):
 class Block(nn.Module):
     """A transformation at one resolution, and how far it sees.
 
+    Shape:
+        - Input: `(batch, in_channels, freq, frame)`, any number of frames.
+        - Output: `(batch, out_channels, freq, frame)`.
+
     Args:
         in_channels: channels that arrive.
         out_channels: channels asked for; the block's own `out_channels` says what it returns.
@@ -78,7 +97,13 @@ BlockFactory: TypeAlias = Callable[[int, int, int], Block]
 
 
 class NoBlock(Block):
-    """Nothing: the resampling convolutions do all the work, as in the deep U-Net of Jansson et al. (2017)."""
+    """Nothing: the resampling convolutions do all the work, as in the deep U-Net of Jansson et al. (2017).
+
+    Args:
+        in_channels: channels that arrive, and are returned.
+        out_channels: not used.
+        freqs: not used.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, freqs: int):
         super().__init__(in_channels, in_channels, freqs)
@@ -95,7 +120,7 @@ class ConvBlock(Block):
         out_channels: channels returned.
         freqs: frequency bins at this resolution.
         kernel: (freq, frame) size of each convolution, odd.
-        layers: number of convolutions.
+        layers: number of convolutions, from 1 on.
         norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
         activation: takes nothing; ReLU when not given.
     """
@@ -127,7 +152,7 @@ class ResidualBlock(Block):
         out_channels: channels returned.
         freqs: frequency bins at this resolution.
         kernel: (freq, frame) size of each convolution, odd.
-        layers: number of convolutions the shortcut passes by.
+        layers: number of convolutions the shortcut passes by, from 1 on.
         norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
         activation: takes nothing; ReLU when not given.
     """
@@ -164,7 +189,7 @@ class DepthwiseBlock(Block):
         out_channels: channels returned.
         freqs: frequency bins at this resolution.
         kernel: (freq, frame) size of each depthwise convolution, odd.
-        layers: number of depthwise-pointwise pairs.
+        layers: number of depthwise-pointwise pairs, from 1 on.
         norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
         activation: takes nothing; ReLU when not given.
     """

@@ -95,7 +95,10 @@ def draw(rows: list[Row], background: str = "none") -> str:
 
     Args:
         rows: as `outline` gives them, the bottleneck last.
-        background: a colour, for a picture that stands by itself.
+        background: a colour as SVG names it, for a picture that stands by itself.
+
+    Returns:
+        The markup of one `<svg>`; names of classes are escaped.
     """
     bars: list[Bar] = []
     skips: list[Skip] = []

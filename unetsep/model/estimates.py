@@ -18,6 +18,11 @@ class Estimate(nn.Module):
     `planes_in` says what the network reads for each audio channel, 1: magnitudes, 2: real and imaginary parts;
     `planes_out` how many planes it writes for each source and audio channel; `consistent` whether the sources add up to
     the mixture by themselves.
+
+    Shape:
+        - Output of the network: `(batch, source, channel, plane, freq, frame)`, `planes_out` planes.
+        - Mixture: complex `(batch, channel, freq, frame)`.
+        - Sources: complex `(batch, source, channel, freq, frame)`.
     """
 
     planes_in = 1
@@ -33,7 +38,11 @@ class Estimate(nn.Module):
         return output
 
     def spectra(self, output: Output, mixture: Mixture) -> Sources:
-        """The spectra of some of the sources, each from its own planes."""
+        """The spectra of some of the sources, each from its own planes, as `between` returns them.
+
+        Raises:
+            NotImplementedError: Where a subclass does not say how.
+        """
         raise NotImplementedError(f"{type(self).__name__} is an Estimate without spectra")
 
 

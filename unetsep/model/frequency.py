@@ -26,7 +26,7 @@ class TFC(Block):
         out_channels: channels returned, which is also the growth of each layer.
         freqs: frequency bins at this resolution.
         kernel: (freq, frame) size of each convolution, odd.
-        layers: number of convolutions; the paper has 5.
+        layers: number of convolutions, from 1 on; the paper has 5.
         norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
         activation: takes nothing; ReLU when not given.
     """
@@ -62,7 +62,7 @@ class TDF(Block):
         in_channels: channels that arrive; where they differ from `out_channels` a 1x1 convolution comes first.
         out_channels: channels returned.
         freqs: frequency bins at this resolution; the block accepts no other number.
-        squeeze: the hidden layer has `freqs / squeeze` units.
+        squeeze: the hidden layer has `freqs / squeeze` units, rounded down; from 1 on.
         min_units: but at least so many.
         norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
         activation: takes nothing; ReLU when not given.
@@ -104,8 +104,8 @@ class TFCTDF(Block):
         out_channels: channels returned.
         freqs: frequency bins at this resolution; the block accepts no other number.
         kernel: (freq, frame) size of each convolution, odd.
-        layers: number of convolutions; the paper has 5.
-        squeeze: the frequency transform's hidden layer has `freqs / squeeze` units.
+        layers: number of convolutions, from 1 on; the paper has 5.
+        squeeze: the frequency transform's hidden layer has `freqs / squeeze` units, rounded down; from 1 on.
         min_units: but at least so many.
         norm: takes the number of channels; batch normalisation when not given, `torch.nn.Identity` for none.
         activation: takes nothing; ReLU when not given.

@@ -47,7 +47,11 @@ def outline(unet: UNet) -> list[Row]:
 
 
 def write_outline(folder: Path, rows: list[Row]) -> None:
-    """Writes `unet.json` into a folder."""
+    """Writes `unet.json` into a folder, which is made if it is missing.
+
+    Raises:
+        InputError: If the folder cannot be made or written to.
+    """
     with replacing(folder / FILE) as unfinished:
         unfinished.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

@@ -30,6 +30,9 @@ class DeepUNet(UNet):
         dropout: probability on the way up from the three deepest levels.
         skip: how encoder and decoder features are joined; `Concat` when not given.
         skip_at: the skip of single levels, from 1 on: full resolution has none.
+
+    Raises:
+        InputError: as `UNet`.
     """
 
     def __init__(
@@ -76,6 +79,9 @@ class SpectrogramChannels(UNet):
         dropout: probability on every way up; 0.4 in the paper.
         skip: how encoder and decoder features are joined; `Concat` when not given.
         skip_at: the skip of single levels.
+
+    Raises:
+        InputError: as `UNet`.
     """
 
     def __init__(
@@ -122,6 +128,9 @@ class TFCTDFUNet(UNet):
         squeeze: the frequency transforms' hidden layers have `freqs / squeeze` units; 16 in the paper.
         skip: how encoder and decoder features are joined; `Concat` when not given.
         skip_at: the skip of single levels.
+
+    Raises:
+        InputError: as `UNet`.
     """
 
     def __init__(

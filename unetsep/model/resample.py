@@ -21,7 +21,17 @@ Features: TypeAlias = Float[Tensor, "batch _ _ _"]  # (batch, channel, freq, fra
 
 
 class Down(nn.Module):
-    """A way down: `out_channels` says what arrives there; each output reads a patch of the `kernel`'s size."""
+    """A way down: `out_channels` says what arrives there; each output reads a patch of the `kernel`'s size.
+
+    Shape:
+        - Input: `(batch, in_channels, freq, frame)`.
+        - Output: `(batch, out_channels, ceil(freq / stride[0]), ceil(frame / stride[1]))`.
+
+    Args:
+        out_channels: channels returned.
+        stride: (freq, frame), each from 1 on.
+        kernel: (freq, frame) of the patch.
+    """
 
     def __init__(self, out_channels: int, stride: Size, kernel: Size):
         super().__init__()
@@ -80,7 +90,13 @@ class StridedConv(Down):
 
 
 class MaxPool(Down):
-    """The largest value of each stride's patch; the next block changes the channels (Ronneberger et al. 2015)."""
+    """The largest value of each stride's patch; the next block changes the channels (Ronneberger et al. 2015).
+
+    Args:
+        in_channels: channels that arrive, and are returned.
+        out_channels: not used.
+        stride: (freq, frame).
+    """
 
     def __init__(self, in_channels: int, out_channels: int, stride: Size):
         super().__init__(in_channels, stride, stride)
@@ -91,7 +107,19 @@ class MaxPool(Down):
 
 
 class Up(nn.Module):
-    """A way up: a convolution and its finish; each input is spread over a patch of the `kernel`'s size."""
+    """A way up: a convolution and its finish; each input is spread over a patch of the `kernel`'s size.
+
+    Shape:
+        - Input: `(batch, in_channels, freq, frame)`, and the (freq, frame) to return, at most the stride's multiple.
+        - Output: `(batch, out_channels, *size)`.
+
+    Args:
+        out_channels: channels returned.
+        stride: (freq, frame), each from 1 on.
+        kernel: (freq, frame) of the patch.
+        conv: what changes the size, or smooths what was repeated.
+        finish: what follows it: normalisation, activation, dropout.
+    """
 
     def __init__(self, out_channels: int, stride: Size, kernel: Size, conv: nn.Module, finish: nn.Module):
         super().__init__()
@@ -198,7 +226,11 @@ class Interpolate(Up):
 
 
 def kernel_and_padding(kernel: Size | None, stride: Size) -> tuple[Size, Size]:
-    """The kernel that was asked for, or the stride, and the padding with which sizes divide exactly by the stride."""
+    """The kernel that was asked for, or the stride, and the padding with which sizes divide exactly by the stride.
+
+    Raises:
+        InputError: if the kernel is even and not the stride, or smaller than it.
+    """
     kernel = stride if kernel is None else kernel
     for k, s in zip(kernel, stride, strict=True):
         if k < s or (k % 2 == 0 and k != s):

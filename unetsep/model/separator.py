@@ -21,11 +21,11 @@ class Separator(nn.Module):
     the same music gives the same stems, louder.
 
     Args:
-        sources: names of the stems, in the order of the output.
+        sources: names of the stems, each once, in the order of the output.
         net: takes channels in, channels out and frequency bins; `UNet` when not given.
         audio_channels: 1 for mono, 2 for stereo.
-        sample_rate: in hertz.
-        n_fft: samples of an STFT frame, even.
+        sample_rate: in hertz, from 1 on.
+        n_fft: samples of an STFT frame, even and at least 4.
         hop: samples between frames, at most 3/4 of `n_fft`.
         estimate: what the network's output means; `SoftmaxMask` when not given.
         compression: exponent in (0, 1] on the magnitudes that the network reads; quiet partials count for more below 1.
@@ -90,11 +90,19 @@ class Separator(nn.Module):
         spectrum: Complex[Tensor, "*axes freq frame"] | None = None,
         length: int | None = None,
     ) -> Signal:
-        """A signal with this separator's STFT, from its waveform or from its spectrum and length in samples."""
+        """A signal with this separator's STFT, from its waveform or from its spectrum and length in samples.
+
+        Raises:
+            InputError: As `Signal`.
+        """
         return Signal(self.n_fft, self.hop, waveform=waveform, spectrum=spectrum, length=length)
 
     def forward(self, mixture: Float[Tensor, "batch channel sample"]) -> Float[Tensor, "batch source channel sample"]:
-        """Stems of the mixture's length, whatever that is."""
+        """Stems of the mixture's length, whatever that is.
+
+        Raises:
+            InputError: If the mixture holds no samples.
+        """
         return self.separate(self.signal(mixture)).waveform
 
     def separate(self, mixture: Signal) -> Signal:

@@ -10,7 +10,13 @@ from unetsep.model.blocks import Block, Extent, Features, match_channels
 
 
 class SequenceBlock(Block):
-    """A block that treats each frequency bin as a sequence of frames, weights shared between bins, on a shortcut."""
+    """A block that treats each frequency bin as a sequence of frames, weights shared between bins, on a shortcut.
+
+    Args:
+        in_channels: channels that arrive; where they differ from `out_channels` a 1x1 convolution comes first.
+        out_channels: channels returned.
+        freqs: frequency bins at this resolution.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, freqs: int):
         super().__init__(in_channels, out_channels, freqs)
@@ -23,14 +29,14 @@ class SequenceBlock(Block):
 
 
 class RecurrentBlock(SequenceBlock):
-    """A bidirectional GRU over time in every frequency bin, on a shortcut.
+    """A bidirectional GRU (Cho et al. 2014) over time in every frequency bin, on a shortcut.
 
     Args:
         in_channels: channels that arrive.
         out_channels: channels returned.
         freqs: frequency bins at this resolution.
-        hidden: units of each direction; as many as `out_channels` when not given.
-        layers: number of stacked GRUs.
+        hidden: units of each direction, from 1 on; as many as `out_channels` when not given.
+        layers: number of stacked GRUs, from 1 on.
     """
 
     def __init__(self, in_channels: int, out_channels: int, freqs: int, *, hidden: int | None = None, layers: int = 1):
@@ -56,7 +62,7 @@ class AttentionBlock(SequenceBlock):
         in_channels: channels that arrive.
         out_channels: channels returned, a multiple of `heads`.
         freqs: frequency bins at this resolution.
-        heads: number of attention heads.
+        heads: number of attention heads, from 1 on.
 
     Raises:
         InputError: if `out_channels` is no multiple of `heads`.

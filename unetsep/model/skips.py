@@ -15,6 +15,10 @@ from unetsep.model.blocks import Features
 class Skip(nn.Module):
     """Joins one level's encoder and decoder features.
 
+    Shape:
+        - Encoded and decoded: `(batch, channels, freq, frame)` both.
+        - Output: `(batch, out_channels, freq, frame)`.
+
     Args:
         channels: of the encoded features and of the decoded ones, which have as many.
         out_channels: of the joined features; the decoder's block reads so many.
@@ -64,7 +68,7 @@ class Gate(Skip):
 
     Args:
         channels: of the encoded and of the decoded features.
-        hidden: channels in which the two are compared; half of `channels` when not given.
+        hidden: channels in which the two are compared, from 1 on; half of `channels` when not given.
     """
 
     def __init__(self, channels: int, *, hidden: int | None = None):

@@ -19,7 +19,20 @@ DEEPEST = 7
 
 
 class Level(nn.Module):
-    """One resolution: encode, go deeper and come back, join, decode."""
+    """One resolution: encode, go deeper and come back, join, decode.
+
+    Shape:
+        - Input: `(batch, encode.in_channels, freq, frame)`.
+        - Output: `(batch, decode.out_channels, freq, frame)`.
+
+    Args:
+        encode: the encoder's block.
+        down: the way to the next lower resolution.
+        inner: what is done there: the next level, or the bottleneck.
+        up: the way back.
+        skip: joins encoded and decoded features.
+        decode: the decoder's block.
+    """
 
     out_channels: int
 
@@ -56,11 +69,12 @@ class UNet(nn.Module):
         out_channels: channels of the output, which has no activation.
         freqs: frequency bins of the input, whose number of frames is free.
         depth: how often the resolution is reduced, 1 to 7.
-        width: channels of the outermost blocks.
-        growth: factor by which channels grow from level to level.
+        width: channels of the outermost blocks, from 1 on.
+        growth: factor by which channels grow from level to level, above 0.
         stride: (freq, frame) reduction between levels; (2, 1) keeps every frame, (1, 2) every bin.
-        subbands: folds so many neighbouring bins into channels before the first level and back after the last, space to
-            depth (Shi et al. 2016): full resolution is bound by memory, so this is the cheapest speed there is.
+        subbands: folds so many neighbouring bins, 1 to `freqs`, into channels before the first level and back after the
+            last, space to depth (Shi et al. 2016): full resolution is bound by memory, so this is the cheapest speed
+            there is.
         entry: what reads the spectrogram and writes the estimate at full resolution. "block": the outermost blocks
             themselves, and a 1x1 convolution out (Ronneberger et al. 2015). "project": a 1x1 convolution in, too (Choi
             et al. 2020). "stride": the first way down and the last way up, so that there are no blocks and no skip at
@@ -208,7 +222,11 @@ class UNet(nn.Module):
 
 
 def by_level(name: str, default: Any, exceptions: Mapping[int, Any] | None, levels: Iterable[int]) -> dict[int, Any]:
-    """One value for each level: the default, but for the exceptions."""
+    """One value for each level: the default, but for the exceptions.
+
+    Raises:
+        InputError: if an exception names none of the levels; the line begins with `name`.
+    """
     values = dict.fromkeys(levels, default)
     for level, value in (exceptions or {}).items():
         if int(level) not in values:

@@ -26,6 +26,11 @@ def telling_start(references: Float[Tensor, "source channel sample"], sample_rat
 
     Stretches start at whole seconds. A stem counts in decibels below its own loudest stretch, so a stretch in which all
     play is preferred; stems that are silent throughout do not count, and the first of equals is taken.
+
+    Args:
+        references: the true stems.
+        sample_rate: in hertz.
+        seconds: length of the stretch.
     """
     length = round(seconds * sample_rate)
     energy = references.double().square().sum(1)

@@ -19,7 +19,11 @@ class Loss(nn.Module):
     """A distance between signals whose waveforms are `(batch, source, channel, sample)`; a mean, so no size matters."""
 
     def forward(self, estimates: Signal, references: Signal) -> Tensor:
-        """One number, 0 where the estimates are the references."""
+        """One number, 0 where the estimates are the references.
+
+        Raises:
+            NotImplementedError: Where a subclass does not say how.
+        """
         raise NotImplementedError(f"{type(self).__name__} is a Loss without a forward")
 
 
@@ -68,6 +72,9 @@ class VolumeBalancedL1(Loss):
         weights: one for each source, in their order; only their ratios matter. When not given, each stem weighs the
             inverse of its own mean magnitude in the batch, where a stem below a tenth of the stems' average counts as
             that tenth: silence must not weigh without bound.
+
+    Raises:
+        InputError: if a weight is negative or all are 0; later, if there is not one for each source.
     """
 
     weights: Tensor | None
@@ -109,8 +116,11 @@ class MultiResolutionSTFT(Loss):
     difference of their natural logarithms, which sees the quiet ones as well; their sum, averaged over resolutions.
 
     Args:
-        n_ffts: samples of a frame at each resolution; the hop is a quarter of it.
-        floor: magnitudes count as at least this in the logarithm, so that digital silence has one.
+        n_ffts: samples of a frame at each resolution, even and at least 4; the hop is a quarter of it.
+        floor: above 0; magnitudes count as at least this in the logarithm, so that digital silence has one.
+
+    Raises:
+        InputError: if there is no resolution, or the floor is not above 0; later, if a frame's length is refused.
     """
 
     def __init__(self, n_ffts: tuple[int, ...] = (512, 1024, 2048), floor: float = 1e-3):

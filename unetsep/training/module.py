@@ -125,7 +125,11 @@ class SeparationModule(LightningModule):
         return [MovingAverage(self.ema_decay)]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of a batch of chunks."""
+        """The loss of a batch of chunks.
+
+        Raises:
+            NonFiniteLossError: If it, or on a GPU one of the last steps', is NaN or infinite.
+        """
         stems = batch.stems
         estimates = self.separator.separate(self.separator.signal(stems.sum(1)))
         loss = self.loss(estimates, self.separator.signal(stems))
@@ -161,7 +165,11 @@ class SeparationModule(LightningModule):
         self._log_scores("test")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimizer, and its schedule by steps."""
+        """The optimizer, and its schedule by steps.
+
+        Raises:
+            InputError: If the schedule is "cosine" and the trainer has no last step.
+        """
         optimizer = self.optimizer(self.parameters())
         # A fused optimizer could undo a loss scale by itself, so Lightning refuses to clip its gradients in bf16 too,
         # where there is none. Without the mark the scaler undoes the scale before the gradients are clipped.
