@@ -74,14 +74,61 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, suffix, kept, capfd):
     assert "\n" not in str(caught.value)
 
 
-def test_a_wav_written_into_a_pipe_is_read_although_its_header_knows_no_length(tmp_path, noise):
+@pytest.mark.parametrize(
+    "format", ["WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "VOC", "SVX", "AVR", "MPC2K", "WVE", "MAT4", "MAT5"]
+)
+def test_a_file_of_any_format_that_tells_its_length_is_refused_where_it_ends_early(tmp_path, format):
+    path = tmp_path / "cut"
+    samples = 5001  # odd: what fills a chunk up is no sign of a cut
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, samples), 8000, format=format)
+    assert read_audio(path)[0].shape == (1, samples)
+    whole = path.read_bytes()
+    for kept in (len(whole) - 9, len(whole) * 4 // 5, len(whole) // 2):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(InputError, match="truncated"):
+            read_audio(path)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_that_ends_within_its_last_page_is_truncated_and_one_with_a_tag_behind_it_is_not(tmp_path, subtype):
+    path = tmp_path / "sound.ogg"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, (50_000, 2)), 48000, subtype=subtype)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"TAG" + bytes(125))
+    assert read_audio(path)[0].shape == (2, 50_000)
+    for kept in (len(whole) - 1, whole.rindex(b"OggS") + 10):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(InputError, match="is truncated"):
+            read_audio(path)
+
+
+def promising(path, whole, chunk, size, order):
+    at = whole.index(chunk) + 4
+    path.write_bytes(whole[:at] + size.to_bytes(4, order) + whole[at + 4 :])
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0xFFFFFFFF - 44, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFF000 // 6 * 6])
+def test_a_wav_written_into_a_pipe_is_read_although_its_header_knows_no_length(tmp_path, noise, size):
     path = tmp_path / "piped.wav"
     write_audio(path, noise, 44100)
-    whole = bytearray(path.read_bytes())
-    at = whole.index(b"data") + 4
-    whole[at : at + 4] = whole[4:8] = b"\xff\xff\xff\xff"
-    path.write_bytes(whole)
+    promising(path, path.read_bytes(), b"data", size, "little")
     assert read_audio(path)[0].shape == noise.shape
+
+
+def test_an_aiff_that_sox_wrote_into_a_pipe_is_read_although_its_header_knows_no_length(tmp_path, noise):
+    path = tmp_path / "piped.aiff"
+    soundfile.write(path, noise.T, 44100)
+    promising(path, path.read_bytes(), b"SSND", 0x7F000008, "big")
+    assert read_audio(path)[0].shape == noise.shape
+
+
+@pytest.mark.parametrize("size", [10_000_000, 0x7E000000, 3 * 2**30, 4_000_000_000])
+def test_a_wav_that_promises_gigabytes_it_does_not_hold_is_truncated(tmp_path, noise, size):
+    path = tmp_path / "cut.wav"
+    write_audio(path, noise, 44100)
+    promising(path, path.read_bytes(), b"data", size, "little")
+    with pytest.raises(InputError, match="is truncated: its header promises more"):
+        read_audio(path)
 
 
 def test_an_mp3_that_only_guesses_its_length_is_as_long_as_its_info_says(tmp_path):

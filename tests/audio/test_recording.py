@@ -50,6 +50,15 @@ def test_an_ffmpeg_that_hangs_is_not_waited_for(script, tmp_path, monkeypatch):
         open_recording(tmp_path / "song.m4a")
 
 
+@pytest.mark.parametrize("format", ["wav", "w64", "aiff", "au"])
+def test_what_ffmpeg_writes_into_a_pipe_is_read_to_its_end(format, tmp_path):
+    tone = ["-f", "lavfi", "-i", "sine=d=1:r=8000", "-f", format, "pipe:1"]
+    piped = subprocess.run(["ffmpeg", "-nostdin", "-loglevel", "error", *tone], check=True, capture_output=True)
+    (tmp_path / "piped").write_bytes(piped.stdout)
+    recording = open_recording(tmp_path / "piped")
+    assert sum(len(block) for block in recording.blocks(3000)) == recording.samples == 8000
+
+
 def test_a_file_that_soundfile_does_not_know_needs_ffmpeg_and_says_so(tmp_path, monkeypatch):
     (tmp_path / "sound.m4a").write_bytes(bytes(100))
     monkeypatch.setattr(recordings.shutil, "which", lambda name: None)

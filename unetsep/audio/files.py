@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import stat
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +17,9 @@ from jaxtyping import Float, Float32
 
 READABLE = "wav, flac, ogg and mp3 files are read"
 
-# A writer into a pipe cannot know the length and says 0 or "as much as 32 bits hold": no sign of a cut.
-_UNKNOWN_BYTES = 0x7FFF0000
+# A writer into a pipe cannot know the length and promises as much as 31 or 32 bits hold, less a header and what is no
+# whole sample: ffmpeg 2^32 - 1 bytes, sox 2^31 - 4096 and in an aiff 0x7F000000 and 8. That is no sign of a cut.
+_NO_LENGTH = tuple(range(limit - 8192, limit + 1) for limit in (0x7F000008, 2**31, 2**32))
 
 # An mp3 without an index says how long it is only by its size in bytes, tags included: off by up to two of its frames.
 MP3_SLACK = 2 * 1152
@@ -110,7 +112,7 @@ def opened_sound(path: Path) -> Iterator[soundfile.SoundFile]:
         raise InputError(f"cannot open {shown}: {error.strerror}; give a file that you may read") from None
     try:
         with soundfile.SoundFile(descriptor, closefd=False) as sound:
-            if _is_cut(sound.extra_info):
+            if _is_cut(sound, path):
                 raise InputError(f"{shown} is truncated: its header promises more than the file holds; copy it again")
             yield sound
     except soundfile.LibsndfileError as error:
@@ -120,19 +122,41 @@ def opened_sound(path: Path) -> Iterator[soundfile.SoundFile]:
         os.close(descriptor)
 
 
-def _is_cut(log: str) -> bool:
-    """Whether libsndfile's log tells of a file that ends early; it reads such wav and ogg files without a complaint."""
-    if "lacks an end-of-stream bit" in log:
+def _is_cut(sound: soundfile.SoundFile, path: Path) -> bool:
+    """Whether a file ends before what its header promises: libsndfile reads many such files without a complaint.
+
+    Its log tells. A paf, pvf or ircam file promises nothing, and of what a nist file promises the log says nothing.
+    """
+    log = sound.extra_info
+    if re.search(r"lacks an end-of-stream bit|[Ss]eems to be (?:a )?truncated", log):
         return True
-    sizes = re.search(r"^ *(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", log, flags=re.MULTILINE)
-    return sizes is not None and int(sizes[2]) < int(sizes[1]) < _UNKNOWN_BYTES
+    if "Junk after the last page" in log:  # of an ogg file: a tag, or the half of a page
+        return _ends_within_a_page(path)
+    sizes = re.search(r"^ *(?:data|SSND|BODY|Data Size|Data length)\s*:? (\d+) \(?should be (\d+)", log, re.MULTILINE)
+    if sizes and int(sizes[2]) < int(sizes[1]):
+        return not any(int(sizes[1]) in unknown for unknown in _NO_LENGTH)
+    # What it does not compare.
+    told = defaultdict(int, {label: int(number) for label, number in re.findall(r"(\w+(?: \w+)?) *: (\d+)\n", log)})
+    align = told["Block Align"] or 1
+    promised = {"AVR": told["Frames"], "MPC2K": told["Frames"], "MAT5": told["Cols"]}
+    promised["RF64"] = told["Data size"] // align
+    promised["W64"] = (told["data"] - 31) // align  # its own header counts, and sometimes what fills it up to 8 bytes
+    return promised.get(sound.format, 0) > sound.frames
+
+
+def _ends_within_a_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 65_536))  # a page is shorter
+        page = file.read()
+    page = page[page.rfind(b"OggS") :]
+    return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
 
 
 def audio_info(path: Path) -> AudioInfo:
     """The length, sample rate and channels of a sound file, without decoding it.
 
     Raises:
-        InputError: If the file is missing, unreadable, empty or (wav, ogg) truncated.
+        InputError: If the file is missing, unreadable, empty or truncated (of flac and mp3 files, reading tells that).
     """
     with opened_sound(path) as sound:
         if sound.frames == 0:
