@@ -1,13 +1,20 @@
+import errno
+import fcntl
 import json
+import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from unetsep.audio import writing as writing_module
+from unetsep.audio.files import InputError
 from unetsep.audio.recording import open_recording
-from unetsep.audio.writing import writing_stems
+from unetsep.audio.writing import StemFiles, writing_stems
 
 
 @pytest.mark.slow
@@ -45,3 +52,65 @@ def test_a_wav_beyond_4_gb_is_read_back_whole_by_us_and_by_others(tmp_path):
             assert (stream["channels"], stream["duration_ts"]) == (channels, samples)
     finally:
         shutil.rmtree(tmp_path / "song", ignore_errors=True)  # pytest keeps the folders of three runs
+
+
+def block(value: float = 0.25) -> dict[str, np.ndarray]:
+    return {name: np.full((100, 2), value, dtype=np.float32) for name in ("drums", "vocals")}
+
+
+def writing(folder, **settings):
+    return writing_stems(folder, ["drums", "vocals"], format="wav", rate=8000, channels=2, samples=100, **settings)
+
+
+@pytest.mark.parametrize("moment", ["before it is opened", "before it is locked", "while it is locked"])
+def test_a_hidden_folder_that_another_process_takes_for_a_leftover_is_made_anew(moment, tmp_path, monkeypatch):
+    """Another process removes the first folder, as `_remove_leftovers` does, in the given moment."""
+    opened, lock, locks = os.open, fcntl.flock, []
+
+    def taken(path):
+        descriptor = opened(path, os.O_RDONLY)
+        lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.rmdir()
+        return descriptor
+
+    def open_late(path, *args, **kwargs):
+        if not locks and Path(path).name.startswith(".unetsep-"):
+            descriptor = None if moment == "before it is opened" else opened(path, *args, **kwargs)
+            locks.append(taken(path))
+            if moment != "while it is locked":
+                os.close(locks[0])
+            return descriptor or opened(path, *args, **kwargs)
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(writing_module.os, "open", open_late)
+    with writing(tmp_path / "song") as files:
+        files.write(block())
+    assert locks
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["drums.wav", "song", "vocals.wav"]
+
+
+def test_many_who_write_beside_each_other_do_not_remove_what_the_others_write(tmp_path):
+    def separate(number: int) -> None:
+        with writing(tmp_path / str(number)) as files:
+            files.write(block())
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(separate, range(200)))
+    assert len(list(tmp_path.glob("[0-9]*/*.wav"))) == 400
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_file_system_without_locks_is_written_to(tmp_path, monkeypatch):
+    def no_locks(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with writing(tmp_path / "song") as files:
+        files.write(block())
+    assert (tmp_path / "song" / "vocals.wav").exists()
+
+
+def test_a_folder_that_is_removed_while_stems_are_written_into_it_is_told_in_one_line(tmp_path):
+    files = StemFiles(tmp_path / "gone" / ".hidden", "song", "wav", 8000, 2, 100)
+    with pytest.raises(InputError, match=r"^cannot write the stems of song: [^\n]*; nothing of it is kept$"):
+        files.write(block())

@@ -117,8 +117,9 @@ class StemFiles:
         try:
             yield
         except (OSError, AssertionError, soundfile.LibsndfileError) as error:  # of a short write, it asserts
-            free = shutil.disk_usage(self._folder).free
-            reason = f"{getattr(error, 'strerror', None) or 'the disk took no more'}, {free / 1e6:.0f} MB free"
+            reason = getattr(error, "strerror", None) or "the disk took no more"
+            with contextlib.suppress(OSError):
+                reason += f", {shutil.disk_usage(self._folder.parent).free / 1e6:.0f} MB free"
             raise InputError(f"cannot write the stems of {self._shown}: {reason}; nothing of it is kept") from None
 
 
@@ -210,13 +211,29 @@ def _publish(temporary: Path, folder: Path) -> None:
 
 
 def _locked_folder(parent: Path) -> tuple[Path, int]:
-    """A new hidden folder, held by a lock that a killed process lets go of."""
-    temporary = parent / f"{_PREFIX}{secrets.token_hex(8)}"
-    temporary.mkdir()
-    descriptor = os.open(temporary, os.O_RDONLY)
-    with contextlib.suppress(OSError):  # a file system without locks: nobody will clean up there
+    """A new hidden folder, held by a lock that a killed process lets go of.
+
+    Until it is locked, another process that writes there may take it for a leftover: then another is made.
+    """
+    while True:
+        temporary = parent / f"{_PREFIX}{secrets.token_hex(8)}"
+        temporary.mkdir()
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(temporary, os.O_RDONLY)
+            if _locked(descriptor) and temporary.exists():
+                return temporary, descriptor
+            os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether nobody else holds the lock, as always on a file system without locks: nobody will clean up there."""
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return temporary, descriptor
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _remove_leftovers(parent: Path) -> None:
