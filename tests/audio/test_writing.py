@@ -114,3 +114,38 @@ def test_a_folder_that_is_removed_while_stems_are_written_into_it_is_told_in_one
     files = StemFiles(tmp_path / "gone" / ".hidden", "song", "wav", 8000, 2, 100)
     with pytest.raises(InputError, match=r"^cannot write the stems of song: [^\n]*; nothing of it is kept$"):
         files.write(block())
+
+
+@pytest.mark.parametrize("name", ["vocals.wav", "drums.wav"])
+def test_a_stem_that_somebody_else_wrote_meanwhile_is_not_replaced_without_force(name, tmp_path):
+    def write(**settings):
+        with writing(tmp_path / "song", **settings) as files:
+            files.write(block())
+            (tmp_path / "song").mkdir(exist_ok=True)
+            (tmp_path / "song" / name).write_text("theirs")
+
+    with pytest.raises(InputError, match=rf"{name} exists already; use --force"):
+        write()
+    assert [path.name for path in tmp_path.rglob("*")] == ["song", name]
+    assert (tmp_path / "song" / name).read_text() == "theirs"
+    write(force=True)
+    assert soundfile.info(tmp_path / "song" / name).frames == 100
+
+
+def test_stems_of_which_one_cannot_be_put_into_a_folder_are_not_put_there_at_all(tmp_path, monkeypatch):
+    (tmp_path / "song").mkdir()
+    (tmp_path / "song" / "notes.txt").write_text("mine")
+    replace = Path.replace
+
+    def no_vocals(file, target):
+        if file.stem == "vocals":
+            raise OSError(errno.EIO, "Input/output error")
+        return replace(file, target)
+
+    monkeypatch.setattr(Path, "replace", no_vocals)
+    with (
+        pytest.raises(InputError, match=r"cannot write into .*song: Input/output error"),
+        writing(tmp_path / "song") as files,
+    ):
+        files.write(block())
+    assert [path.name for path in tmp_path.rglob("*")] == ["song", "notes.txt"]

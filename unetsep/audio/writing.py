@@ -130,7 +130,8 @@ def writing_stems(
     """Writes the stems of a song block by block into `folder/<stem>.<format>`: all of them, or none.
 
     They are written into a hidden folder beside `folder` and renamed at the end. Whatever raises meanwhile, Ctrl-C too,
-    removes them; what a killed process left is removed by the next one that writes there.
+    removes them; what a killed process left is removed by the next one that writes there. A folder that exists gets
+    them file by file, each whole: there alone a kill, or with `force` a failure, between two may leave some.
 
     Args:
         folder: The song's folder, made if it is missing.
@@ -170,6 +171,7 @@ def writing_stems(
         with contextlib.closing(stems):
             yield stems
             stems.finish()
+        check_targets(folder, names, format, force=force)  # somebody else may have been faster
         _publish(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -200,12 +202,18 @@ def check_targets(folder: Path, names: Sequence[str], format: str, *, force: boo
 
 
 def _publish(temporary: Path, folder: Path) -> None:
+    """Moves the stems to their names: all at once, or file by file into a folder that exists; a failure undoes that."""
     try:
         if not folder.exists():
             temporary.rename(folder)
             return
-        for file in sorted(temporary.iterdir()):
-            file.replace(folder / file.name)
+        with contextlib.ExitStack() as undo:
+            for file in sorted(temporary.iterdir()):
+                target = folder / file.name
+                if not os.path.lexists(target):
+                    undo.callback(target.unlink, missing_ok=True)
+                file.replace(target)
+            undo.pop_all()
     except OSError as error:
         raise InputError(f"cannot write into {legible(folder)}: {error.strerror}; choose another place") from None
 
