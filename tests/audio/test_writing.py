@@ -14,7 +14,7 @@ import soundfile
 from unetsep.audio import writing as writing_module
 from unetsep.audio.files import InputError
 from unetsep.audio.recording import open_recording
-from unetsep.audio.writing import StemFiles, writing_stems
+from unetsep.audio.writing import FORMATS, StemFiles, writing_stems
 
 
 @pytest.mark.slow
@@ -58,8 +58,8 @@ def block(value: float = 0.25) -> dict[str, np.ndarray]:
     return {name: np.full((100, 2), value, dtype=np.float32) for name in ("drums", "vocals")}
 
 
-def writing(folder, **settings):
-    return writing_stems(folder, ["drums", "vocals"], format="wav", rate=8000, channels=2, samples=100, **settings)
+def writing(folder, format="wav", **settings):
+    return writing_stems(folder, ["drums", "vocals"], format=format, rate=8000, channels=2, samples=100, **settings)
 
 
 @pytest.mark.parametrize("moment", ["before it is opened", "before it is locked", "while it is locked"])
@@ -149,3 +149,20 @@ def test_stems_of_which_one_cannot_be_put_into_a_folder_are_not_put_there_at_all
     ):
         files.write(block())
     assert [path.name for path in tmp_path.rglob("*")] == ["song", "notes.txt"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_stems_are_on_the_disk_as_they_are_before_they_get_their_names(format, tmp_path, monkeypatch):
+    synced, fsync = {}, os.fsync
+
+    def remember(descriptor):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        assert path.parent != tmp_path / "song"
+        synced[path.name] = path.read_bytes()
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", remember)
+    with writing(tmp_path / "song", format=format) as files:
+        files.write(block())
+    assert synced == {path.name: path.read_bytes() for path in (tmp_path / "song").iterdir()}
+    assert len(synced) == 2

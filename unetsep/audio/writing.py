@@ -104,8 +104,10 @@ class StemFiles:
         with self._full():
             self.close()
             for name, samples in self._written.items():
-                if soundfile.info(self._folder / f"{name}.{self._format}").frames != samples:
-                    raise OSError("shorter than what was written")
+                with (self._folder / f"{name}.{self._format}").open("rb") as file:
+                    os.fsync(file.fileno())  # soundfile does so too, but before the header gets the length
+                    if soundfile.info(file.name).frames != samples:
+                        raise OSError("shorter than what was written")
 
     def close(self) -> None:
         """Closes the files as they are."""
@@ -162,10 +164,9 @@ def writing_stems(
                 f"{free / 1e6:.0f} MB left; make room, choose another place or --format ogg"
             )
         _remove_leftovers(folder.parent)
-        hidden = _locked_folder(folder.parent)
+        temporary, lock = _locked_folder(folder.parent)
     except OSError as error:
         raise InputError(f"cannot write to {legible(folder.parent)}: {error.strerror}; choose another place") from None
-    temporary, lock = hidden
     try:
         stems = StemFiles(temporary, shown, format, rate, channels, samples)
         with contextlib.closing(stems):
