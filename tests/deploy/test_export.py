@@ -1,6 +1,8 @@
 import json
+import math
 import os
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from unetsep.audio.files import InputError
 from unetsep.deploy.export import export, main, sdr_db
 from unetsep.deploy.weights import load_separator
 
-from .small_model import SETTINGS, small_separator, write_decided_checkpoint
+from .small_model import SETTINGS, small_separator, write_checkpoint, write_decided_checkpoint
 
 
 def test_an_exported_file_gives_the_very_separator(tmp_path, checkpoint, separator):
@@ -96,3 +98,76 @@ def test_whatever_its_bytes_a_file_is_loaded_or_refused_in_one_line(tmp_path, ch
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"^[^\n]+ is not a safetensors file, or a broken one: [^\n]+$"):
             load_separator(path)
+
+
+def with_convolution(path, value: float):
+    """A checkpoint with this as one weight of a convolution."""
+    weights = small_separator().state_dict()
+    weights["net.exit.weight"][0, 0] = value
+    return write_checkpoint(path, state_dict={f"separator.{name}": weight for name, weight in weights.items()})
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused_and_the_file_is_kept(tmp_path):
+    checkpoint = with_convolution(tmp_path / "model.ckpt", 1e5)
+    out = tmp_path / "model.safetensors"
+    out.write_bytes(b"precious")
+    with pytest.raises(InputError, match=r"^fp16 cannot hold the weights of [^\n]+: export without --quantise$"):
+        main([str(checkpoint), str(out), "--quantise", "fp16", "--force"])
+    assert out.read_bytes() == b"precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.ckpt", "model.safetensors"]
+    assert main([str(checkpoint), str(out), "--force"]) == 0
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.onnx"])
+@pytest.mark.parametrize("quantise", [None, "fp16"])
+def test_a_model_that_gives_nan_is_not_exported(tmp_path, name, quantise):
+    checkpoint = with_convolution(tmp_path / "model.ckpt", math.nan)
+    with pytest.raises(
+        InputError, match=r"^\S+model\.ckpt gives stems of NaN or infinity .*: give another checkpoint$"
+    ):
+        export(checkpoint, tmp_path / name, quantise)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt"]
+
+
+class Times(torch.nn.Module):
+    """Gives the mixture, louder, as its only stem."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        return self.factor * mixture[:, None]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "decibels"),
+    [(1.0, 1.0, math.inf), (0.0, 0.0, math.inf), (0.0, 1.0, -math.inf), (1.0, 0.0, 0.0), (1.0, math.nan, math.nan)],
+)
+def test_the_distortion_is_told_of_silence_and_of_nan_as_well(one, other, decibels):
+    assert sdr_db(Times(one), Times(other), torch.ones(1, 2, 9)) == pytest.approx(decibels, nan_ok=True)
+
+
+def test_a_model_of_silence_is_exported_exactly(tmp_path, capsys):
+    settings = deepcopy(SETTINGS)
+    settings["init_args"]["estimate"] = {"class_path": "Magnitude"}
+    weights = {f"separator.{name}": torch.zeros_like(value) for name, value in small_separator().state_dict().items()}
+    checkpoint = write_checkpoint(tmp_path / "model.ckpt", separator=settings, state_dict=weights)
+    assert main([str(checkpoint), str(tmp_path / "model.safetensors")]) == 0
+    assert "whose stems it gives exactly" in capsys.readouterr().out
+
+
+def test_what_is_wrong_with_the_written_file_is_said_of_its_name(tmp_path, checkpoint, monkeypatch):
+    written = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda self, content: written(self, content[:50]))
+    with pytest.raises(InputError, match=r"^\S+/model\.safetensors is not a safetensors file, or a broken one"):
+        export(checkpoint, tmp_path / "model.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt"]
+
+
+def test_settings_that_json_cannot_hold_are_refused_in_one_line(tmp_path):
+    settings = deepcopy(SETTINGS)
+    settings["init_args"]["sources"] = {"vocals", "rest"}
+    checkpoint = write_checkpoint(tmp_path / "model.ckpt", separator=settings)
+    with pytest.raises(InputError, match=r"^[^\n]+ by more than plain values [^\n]+$"):
+        export(checkpoint, tmp_path / "model.safetensors")

@@ -14,7 +14,7 @@ from torch import nn
 
 from unetsep.audio.files import InputError
 from unetsep.deploy.export import export, sdr_db
-from unetsep.deploy.onnx import export_network, read_network, with_session
+from unetsep.deploy.onnx import OnnxNet, export_network, read_network
 from unetsep.deploy.separator import Separator as Deployed
 from unetsep.deploy.weights import load_separator
 from unetsep.model import (
@@ -84,7 +84,9 @@ def separator_with(net, estimate=SoftmaxMask) -> Separator:
 
 def exported(separator: Separator, path: Path, quantise: str | None = None) -> Separator:
     path.write_bytes(export_network(separator, {}, quantise))
-    return with_session(deepcopy(separator), read_network(path)[1], path)
+    other = deepcopy(separator)
+    other.net = OnnxNet(read_network(path)[1], separator)
+    return other
 
 
 def check_parity(separator: Separator, path: Path) -> None:
@@ -196,10 +198,20 @@ def with_a_function_of_settings(model: onnx.ModelProto) -> None:
     model.metadata_props[0].value = json.dumps(settings)
 
 
-def for_other_sources(model: onnx.ModelProto) -> None:
+def with_settings(model: onnx.ModelProto, **changes: object) -> None:
     settings = json.loads(model.metadata_props[0].value)
-    settings["init_args"]["sources"] = ["vocals", "drums", "rest"]
+    settings["init_args"] |= changes
     model.metadata_props[0].value = json.dumps(settings)
+
+
+def cut_to(model: onnx.ModelProto, frames: int) -> None:
+    """Keeps so many frames of what the network writes, however many it reads."""
+    for node in model.graph.node:
+        node.output[:] = ["all" if name == "planes" else name for name in node.output]
+    bounds = {"first": 0, "last": frames, "axis": 3}
+    tensors = [helper.make_tensor(name, TensorProto.INT64, [1], [value]) for name, value in bounds.items()]
+    model.graph.initializer.extend(tensors)
+    model.graph.node.append(helper.make_node("Slice", ["all", *bounds], ["planes"]))
 
 
 def without_settings(model: onnx.ModelProto) -> None:
@@ -214,7 +226,10 @@ def without_settings(model: onnx.ModelProto) -> None:
         (in_another_file_of_a_branch, "is refused: its weights lie in another file"),
         (of_another_domain, "is refused: it asks for the operation"),
         (with_a_function_of_settings, "is refused: its separator is built with .*"),
-        (for_other_sources, "does not fit the separator it describes"),
+        (partial(with_settings, sources=["vocals", "drums", "rest"]), "does not fit the separator it describes"),
+        (partial(with_settings, net={"class_path": "torch.nn.Identity"}), "does not fit the separator it describes"),
+        (partial(with_settings, n_fft=2**40), "describes cannot be built: n_fft is 1099511627776"),
+        (partial(cut_to, frames=3), r"does not fit .* writes \(1, 2, 32, 3\), not \(1, 2, 32, 8\)"),
         (without_settings, "is not a model that unetsep exported"),
     ],
 )
@@ -225,6 +240,22 @@ def test_a_network_that_is_not_to_be_trusted_is_refused_and_nothing_runs(
     with pytest.raises(InputError, match=rf"^[^\n]*evil\.onnx {reason}[^\n]*$"):
         load_separator(changed(checkpoint, change))
     assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("mixture", [torch.zeros(1, 1, 16 * 200), torch.zeros(1, 2, 900)])
+def test_a_network_that_fails_later_is_one_line_as_well(tmp_path, checkpoint, mixture):
+    loaded = load_separator(changed(checkpoint, partial(cut_to, frames=100)))
+    with pytest.raises(InputError, match=r"^the exported network (writes|failed) [^\n]+: export it again$"):
+        loaded(mixture)
+
+
+def test_a_network_that_onnx_cannot_express_is_one_line():
+    class Bessel(nn.Module):
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            return torch.special.i0(features)
+
+    with pytest.raises(InputError, match=r"^ONNX cannot hold this network \([^\n]+\): export to \.safetensors$"):
+        export_network(separator_with(lambda *sizes: Bessel()), {})
 
 
 def test_whatever_its_bytes_a_network_is_refused_in_one_line(tmp_path, checkpoint):

@@ -1,8 +1,10 @@
 import json
+import math
 import os
 import pickle
 import random
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 
 from unetsep.audio.files import InputError
 from unetsep.deploy.weights import find_checkpoint, load_separator, parse_at_most
+from unetsep.model import ConvBlock, Separator, UNet
 
 from .small_model import SETTINGS, small_separator, write_checkpoint
 
@@ -125,13 +128,106 @@ def test_weights_of_another_size_are_refused_in_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("change", [{"n_fft": 3}, {"nett": 3}, {"net": {"class_path": "NoSuchNet"}}])
+def net(**changes: object) -> dict[str, object]:
+    return deepcopy(SETTINGS["init_args"]["net"]) | {"init_args": {"depth": 3, "width": 2} | changes}
+
+
+def without_end() -> list[object]:
+    """A list that holds itself, which a pickle can."""
+    endless: list[object] = []
+    endless.append(endless)
+    return endless
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_fft": 3},
+        {"n_fft": 2**40},
+        {"sample_rate": 10**12},
+        {"nett": 3},
+        {"net": {"class_path": "NoSuchNet"}},
+        {"net": {"class_path": "torch.nn.Module"}},
+        {"net": net(growth=math.inf)},
+        {"net": net(growth=1e300)},
+        {"net": net(width=10**30)},
+        {"net": net(stride=[0, 2])},
+        {"sources": without_end()},
+    ],
+)
 def test_settings_that_cannot_be_built_are_one_line(tmp_path, change):
     settings = deepcopy(SETTINGS)
     settings["init_args"] |= change
     with pytest.raises(InputError, match=r"the separator that .*model\.ckpt describes cannot be built: .+") as caught:
         load_separator(write_checkpoint(tmp_path / "model.ckpt", separator=settings))
     assert "\n" not in str(caught.value)
+
+
+def test_a_separator_larger_than_any_memory_is_refused_before_it_takes_any(tmp_path):
+    settings = deepcopy(SETTINGS)
+    settings["init_args"]["net"] = net(depth=1, width=1_000_000)
+    with pytest.raises(InputError, match=r"do not fit the separator it describes: [^\n]+$"):
+        load_separator(write_checkpoint(tmp_path / "model.ckpt", separator=settings))
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"net": {"class_path": "torch.nn.Identity"}}, "no attribute"),
+        ({"net": {"class_path": "unetsep.model.blocks.NoBlock"}}, "no attribute"),
+        ({"estimate": {"class_path": "unetsep.model.estimates.Estimate"}}, "Estimate without spectra"),
+    ],
+)
+def test_a_network_that_cannot_separate_is_refused_when_it_is_loaded(tmp_path, part, reason):
+    settings = deepcopy(SETTINGS)
+    settings["init_args"] |= part
+    weights = {} if "net" in part else weights_with({})
+    path = write_checkpoint(tmp_path / "model.ckpt", separator=settings, state_dict=weights)
+    with pytest.raises(InputError, match=rf"^the network in \S+ does not fit the separator it describes: .*{reason}"):
+        load_separator(path)
+
+
+def weights_with(changes: dict[str, object]) -> dict[str, object]:
+    return {f"separator.{name}": value for name, value in (small_separator().state_dict() | changes).items()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda weight: weight.to(torch.complex64),
+        lambda weight: torch.zeros(1).expand(weight.shape),
+        lambda weight: weight.to_sparse(),
+        lambda weight: weight.to("meta"),
+        lambda weight: weight.tolist(),
+        lambda weight: None,
+    ],
+)
+def test_weights_that_are_no_plain_arrays_are_refused_in_one_line(tmp_path, change):
+    weights = weights_with({"net.exit.weight": change(small_separator().state_dict()["net.exit.weight"])})
+    path = write_checkpoint(tmp_path / "model.ckpt", state_dict=weights)
+    with pytest.raises(
+        InputError, match=r"do not fit the .* describes: 'net\.exit\.weight' is no array of real numbers$"
+    ):
+        load_separator(path)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64, torch.int32])
+def test_weights_of_whatever_precision_are_computed_with_in_float32(tmp_path, kind):
+    weights = weights_with({"net.exit.weight": torch.ones(2, 2, 1, 1, dtype=kind)})
+    loaded = load_separator(write_checkpoint(tmp_path / "model.ckpt", state_dict=weights))
+    assert torch.equal(loaded.net.exit.weight, torch.ones(2, 2, 1, 1))
+    assert all(weight.dtype == torch.float32 and weight.requires_grad for weight in loaded.parameters())
+
+
+def test_an_instance_normalisation_over_the_whole_axis_can_be_loaded(tmp_path):
+    norm = torch.nn.InstanceNorm2d
+    build = partial(UNet, depth=2, width=2, stride=(8, 4), bottleneck=partial(ConvBlock, norm=norm))
+    separator = Separator(("vocals", "rest"), build, sample_rate=8000, audio_channels=1, n_fft=64, hop=16)
+    bottleneck = {"class_path": "ConvBlock", "init_args": {"norm": "torch.nn.InstanceNorm2d"}}
+    settings = deepcopy(SETTINGS)
+    settings["init_args"]["net"] = net(depth=2, stride=[8, 4], bottleneck=bottleneck)
+    weights = {f"separator.{name}": value for name, value in separator.state_dict().items()}
+    load_separator(write_checkpoint(tmp_path / "model.ckpt", separator=settings, state_dict=weights))
 
 
 def test_a_runs_folder_means_its_best_checkpoint_and_else_the_last(tmp_path):
@@ -166,6 +262,16 @@ def test_a_sweep_without_a_finished_trial_has_no_best_one(tmp_path):
         find_checkpoint(sweep)
 
 
+def test_a_score_that_is_no_float_is_none(tmp_path):
+    sweep = write_sweep(tmp_path / "s", "{val/usdr: maximize}", {"0000": 10**400, "0001": math.nan, "0002": 1.0})
+    assert find_checkpoint(sweep).parts[-3] == "0002"
+
+
+def test_an_objective_that_no_trial_has_is_named_whatever_it_is(tmp_path):
+    with pytest.raises(InputError, match=r"no trial in .* has a 1 yet"):
+        find_checkpoint(write_sweep(tmp_path / "s", "{1: maximize}", {"0000": 9.0}))
+
+
 def test_a_sweep_of_costs_alone_has_no_best_trial(tmp_path):
     sweep = write_sweep(tmp_path / "s", "{cost/params: minimize}", {"0000": 9.0})
     with pytest.raises(InputError, match="optimises costs only"):
@@ -180,6 +286,7 @@ def test_a_sweep_of_costs_alone_has_no_best_trial(tmp_path):
         ("trials/0000/result.json", '{"state": '),
         ("trials/0000/result.json", "[]"),
         ("trials/0000/result.json", '{"state": "complete", "scores": null}'),
+        ("trials/0000/result.json", "[" * 100_000),
     ],
 )
 def test_a_sweep_with_a_broken_file_is_refused_in_one_line(tmp_path, file, content):

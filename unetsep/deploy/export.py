@@ -3,12 +3,11 @@
 import argparse
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unetsep.audio.files import InputError
+from unetsep.audio.files import InputError, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +36,7 @@ def export(model: Path, out: Path, quantise: str | None = None) -> float:
 
     Raises:
         InputError: If the model cannot be loaded or is an `.onnx` file itself, the file cannot be written, it cannot be
-            quantised so, or ONNX is asked for and the extra `onnx` is not installed.
+            quantised so, the stems would hold NaN, or ONNX is asked for and the extra `onnx` is not installed.
     """
     from unetsep.deploy.weights import find_checkpoint, load_separator, read_model
 
@@ -45,9 +44,21 @@ def export(model: Path, out: Path, quantise: str | None = None) -> float:
         raise InputError(f"{out} is no kind of file that can be written: name it {' or '.join(KINDS)}")
     if quantise is not None and quantise not in KINDS[out.suffix]:
         raise InputError(f"{out.suffix} takes {' or '.join(KINDS[out.suffix])} only, not {quantise!r}: name it .onnx")
+    if not out.parent.is_dir():
+        raise InputError(f"{out} cannot be written: there is no folder {out.parent}; make it, or choose another")
     path = find_checkpoint(model)
     settings, weights = read_model(path)
     separator = load_separator(path)  # nothing is exported that could not be loaded again
+    try:
+        described = json.dumps(settings)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} describes its separator by more than plain values ({error}): train it again"
+        ) from None
+    mixture = _chords_and_beats(separator.audio_channels, separator.sample_rate)
+    truth = _stems(separator, mixture)
+    if not truth.isfinite().all():
+        raise InputError(f"{path} gives stems of NaN or infinity (on a test signal): give another checkpoint")
     if out.suffix == ".onnx":
         from unetsep.deploy.onnx import export_network
 
@@ -59,16 +70,21 @@ def export(model: Path, out: Path, quantise: str | None = None) -> float:
             name: (value.half() if quantise and value.is_floating_point() else value).contiguous().clone()
             for name, value in weights.items()
         }
-        content = save(stored, {"separator": json.dumps(settings)})
-    hidden = out.with_name(f".{os.getpid()}.{out.name}")  # ends as `out` does, which tells how it is read
+        content = save(stored, {"separator": described})
     try:
-        hidden.write_bytes(content)
-        kept = sdr_db(separator, load_separator(hidden))
-        hidden.replace(out)
+        with replacing(out) as hidden:
+            hidden.write_bytes(content)
+            kept = _ratio_db(truth, _stems(load_separator(hidden), mixture))
+            if math.isnan(kept):
+                raise InputError(
+                    f"{quantise} cannot hold the weights of {path}, its stems would be NaN: export without --quantise"
+                    if quantise
+                    else f"{out} would give stems of NaN or infinity, other than {path}: export to .safetensors"
+                )
+    except InputError as error:
+        raise InputError(str(error).replace(str(hidden), str(out))) from None
     except OSError as error:
         raise InputError(f"{out} cannot be written: {error.strerror or error}") from None
-    finally:
-        hidden.unlink(missing_ok=True)
     return kept
 
 
@@ -81,16 +97,29 @@ def sdr_db(separator: "Separator", other: "Separator", mixture: "Tensor | None" 
         mixture: `(batch, channel, sample)`; chords and beats of some seconds when not given.
 
     Returns:
-        Over all stems, channels and samples together; infinity where they are equal to the bit.
+        Over all stems, channels and samples together; infinity where they are equal to the bit, NaN where a stem holds
+        NaN or infinity.
     """
-    import torch
-
     if mixture is None:
         mixture = _chords_and_beats(separator.audio_channels, separator.sample_rate)
+    return _ratio_db(_stems(separator, mixture), _stems(other, mixture))
+
+
+def _stems(separator: "Separator", mixture: "Tensor") -> "Tensor":
+    import torch
+
     with torch.inference_mode():
-        truth, estimate = separator(mixture), other(mixture)
-    signal, distortion = (float(part.square().sum(dtype=torch.float64)) for part in (truth, estimate - truth))
-    return 10 * math.log10(signal / distortion) if distortion > 0 else math.inf
+        stems: Tensor = separator(mixture)
+    return stems
+
+
+def _ratio_db(truth: "Tensor", estimate: "Tensor") -> float:
+    signal, distortion = (float(part.double().square().sum()) for part in (truth, estimate - truth))
+    if not math.isfinite(distortion):
+        return math.nan
+    if not distortion:
+        return math.inf
+    return 10 * math.log10(signal / distortion) if signal else -math.inf
 
 
 def _chords_and_beats(channels: int, rate: int) -> "Tensor":
@@ -152,6 +181,6 @@ def main(args: Sequence[str]) -> int:
     model = find_checkpoint(given.model, dict(map(parse_at_most, given.at_most)))
     kept = export(model, given.out, given.quantise)
     size = given.out.stat().st_size / 1e6
-    alike = "exactly" if math.isinf(kept) else f"within -{kept:.0f} dB"
+    alike = "exactly" if kept == math.inf else f"within {-kept:.0f} dB"
     print(f"{given.out}: {size:.3g} MB from {model}, whose stems it gives {alike} (on a test signal)")
     return 0

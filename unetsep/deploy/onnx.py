@@ -26,19 +26,20 @@ class OnnxNet(nn.Module):
 
     Args:
         session: An `onnxruntime.InferenceSession` from `features` to `planes`.
-        described: The network it was exported from, for what that knows about itself; its weights are not used.
+        described: The separator whose network it is, for what that one knows about itself; its weights are not used.
 
     Shape:
         - Features: `(batch, plane, freq, frame)`.
         - Output: `(batch, plane, freq, frame)`.
     """
 
-    def __init__(self, session: Any, described: Any):
+    def __init__(self, session: Any, described: Separator):
         super().__init__()
         self.session = session
-        self.depth = int(described.depth)
-        self.frame_stride = int(described.frame_stride)
-        self._extent: tuple[float, float] = described.receptive_field()
+        self.depth = described.depth
+        self.frame_stride = described.frame_stride
+        self.planes = len(described.sources) * described.audio_channels * described.estimate.planes_out
+        self._extent: tuple[float, float] = described.net.receptive_field()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "OnnxNet":
         return self  # a session cannot be copied, and need not be: nothing changes it
@@ -48,8 +49,20 @@ class OnnxNet(nn.Module):
         return self._extent
 
     def forward(self, features: Tensor) -> Tensor:
+        """The planes.
+
+        Raises:
+            InputError: If the network fails, or writes planes of another number or size.
+        """
         given = features.detach().float().cpu().contiguous().numpy()  # no copy of what lies so already
-        return torch.from_numpy(self.session.run(None, {"features": given})[0]).to(features.device)
+        try:
+            planes = torch.from_numpy(self.session.run(None, {"features": given})[0])
+        except Exception as error:  # the runtime has a class of its own for each kind of failure, and torch its own
+            raise InputError(f"the exported network failed ({one_line(error)}): export it again") from None
+        fitting = (len(given), self.planes, *given.shape[2:])
+        if planes.shape != fitting:
+            raise InputError(f"the exported network writes {tuple(planes.shape)}, not {fitting}: export it again")
+        return planes.to(features.device)
 
 
 def export_network(separator: Separator, settings: dict[str, Any], quantise: str | None = None) -> bytes:
@@ -62,26 +75,29 @@ def export_network(separator: Separator, settings: dict[str, Any], quantise: str
             weights and computing in half precision; None: float32.
 
     Raises:
-        InputError: If the extra `onnx` is not installed.
+        InputError: If the extra `onnx` is not installed, or ONNX cannot express the network.
     """
     onnx = _extra("onnx")
     net = fused(copy.deepcopy(separator.net))  # or 8-bit convolutions would keep their normalisations
     features = torch.zeros(2, separator.audio_channels * separator.estimate.planes_in, separator.n_fft // 2, 19)
     content = io.BytesIO()
     free = {0: "batch", 3: "frame"}
-    with warnings.catch_warnings():
-        # PyTorch's newer exporter takes the number of frames that a level is cut to for unknown, and fails
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            net,
-            (features,),
-            content,  # type: ignore[arg-type]  # the exporter that is used here takes an open file, too
-            dynamo=False,
-            opset_version=_OPSET,
-            input_names=["features"],
-            output_names=["planes"],
-            dynamic_axes={"features": free, "planes": free},
-        )
+    try:
+        with warnings.catch_warnings():
+            # PyTorch's newer exporter takes the number of frames that a level is cut to for unknown, and fails
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                net,
+                (features,),
+                content,  # type: ignore[arg-type]  # the exporter that is used here takes an open file, too
+                dynamo=False,
+                opset_version=_OPSET,
+                input_names=["features"],
+                output_names=["planes"],
+                dynamic_axes={"features": free, "planes": free},
+            )
+    except Exception as error:  # each part of the exporter has a class of its own for what ONNX cannot express
+        raise InputError(f"ONNX cannot hold this network ({one_line(error)}): export to .safetensors") from None
     model = onnx.load_model_from_string(content.getvalue())
     if quantise == "int8":
         _store_in_8_bits(onnx, model.graph)
@@ -141,6 +157,7 @@ def read_network(path: Path) -> tuple[dict[str, Any], Any]:
             raise InputError(f"{path} is refused: {reason}")
         properties = {entry.key: entry.value for entry in model.metadata_props}
         settings = json.loads(properties.get("separator", "null"))
+        del model  # as large as the file, of which the runtime makes a copy of its own
         session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except InputError:
         raise
@@ -149,32 +166,6 @@ def read_network(path: Path) -> tuple[dict[str, Any], Any]:
     if not isinstance(settings, dict):
         raise InputError(f"{path} is not a model that unetsep exported: its metadata holds no 'separator'")
     return settings, session
-
-
-def with_session(separator: Separator, session: Any, path: Path) -> Separator:
-    """The separator itself, its network replaced by the session.
-
-    Args:
-        separator: As it is described in the file; its weights are not used.
-        session: From `features` to `planes`, as `read_network` gives it.
-        path: The file, for messages.
-
-    Raises:
-        InputError: If the session does not take the network's features or gives other planes.
-    """
-    estimate, channels, freqs = separator.estimate, separator.audio_channels, separator.n_fft // 2
-    net = OnnxNet(session, separator.net)
-    try:
-        planes = net(torch.zeros(1, channels * estimate.planes_in, freqs, 3)).shape
-    except Exception as error:
-        raise InputError(f"the network in {path} does not fit the separator it describes: {one_line(error)}") from None
-    fitting = (1, len(separator.sources) * channels * estimate.planes_out, freqs, 3)
-    if planes != fitting:
-        raise InputError(
-            f"the network in {path} does not fit the separator it describes: it writes {tuple(planes)}, not {fitting}"
-        )
-    separator.net = net
-    return separator
 
 
 def _foreign(message: Any, external: int) -> str | None:

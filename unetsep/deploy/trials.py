@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -63,7 +64,7 @@ def _best_trial(sweep: Path, at_most: Mapping[str, float]) -> Path:
         raise InputError(
             f"{sweep / 'sweep.yaml'} names no objectives, so its best trial is unknown: give a trial's folder"
         )
-    score = next((key for key in objectives if not key.startswith("cost/")), None)
+    score = next((key for key in objectives if not str(key).startswith("cost/")), None)
     if score is None:
         raise InputError(f"{sweep} optimises costs only, so it has no best trial: give a trial's folder")
     sign = 1.0 if objectives[score] == "maximize" else -1.0
@@ -97,13 +98,13 @@ def _best_trial(sweep: Path, at_most: Mapping[str, float]) -> Path:
 
 
 def _finite(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max  # as JSON knows longer integers
 
 
 def _held(file: Path, parse: Callable[[str], Any]) -> Any:
     try:
         return parse(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{file} cannot be read ({one_line(error)}); give a trial's folder") from None
 
 

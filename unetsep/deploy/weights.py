@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import pickle
 import pydoc
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace
 from torch import nn
 
 from unetsep.audio.files import InputError
@@ -21,6 +22,7 @@ from unetsep.model.separator import Separator
 __all__ = ["find_checkpoint", "load_separator", "parse_at_most", "read_model"]
 
 _OURS = re.compile(r"(unetsep|torch\.nn)(\.[A-Za-z_]\w*)+")  # what a checkpoint's settings may name
+_MOST_FRAMES = 2**20  # read at once: hours of music, for which no computer has the memory
 _PREFIX = "separator."  # of the separator's weights among those of the module that trained it
 
 
@@ -45,19 +47,23 @@ def load_separator(path: Path, *, at_most: Mapping[str, float] | None = None) ->
     """
     path = find_checkpoint(Path(path), at_most)
     if path.suffix == ".onnx":
-        from unetsep.deploy.onnx import read_network, with_session
+        from unetsep.deploy.onnx import OnnxNet, read_network
 
         settings, session = read_network(path)
-        with torch.device("meta"):  # the description alone: its weights are in the session
-            separator = _build(settings, path)
-        return with_session(separator, session, path).eval()
+        separator = _build(settings, path)
+        with _refused(f"the network in {path} does not fit the separator it describes"):
+            separator.net = OnnxNet(session, separator)
+            _try(separator.eval(), 3, 8)  # two, as an exporter may take the number of frames for fixed
+        return separator
     settings, weights = read_model(path)
     separator = _build(settings, path)
-    try:
-        separator.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(f"the weights in {path} do not fit the separator it describes: {one_line(error)}") from None
-    return separator.eval()
+    with _refused(f"the weights in {path} do not fit the separator it describes"):
+        _fill(separator, weights)
+    with _refused(f"the network in {path} does not fit the separator it describes"):
+        # an instance normalisation refuses to see a single bin of a single frame
+        statistics = any(isinstance(part, nn.InstanceNorm2d) for part in separator.modules())
+        _try(separator.eval(), min(separator.frame_stride, 4096) + 1 if statistics else 3)
+    return separator
 
 
 def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -114,29 +120,81 @@ def _read(path: Path) -> Any:
 
 
 def _build(described: dict[str, Any], path: Path) -> Separator:
-    for text in _foreign(described):
-        raise InputError(
-            f"{path} is refused: its separator is built with {text[:100]!r}, which is no class of unetsep or torch.nn"
-        )
+    """The separator on the meta device, where it takes no memory however large it is."""
+    failed = f"the separator that {path} describes cannot be built"
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--separator", type=Separator, required=True)
-    with _one_line(path):
+    with _refused(failed):
+        foreign = next(_foreign(described), None)
+    if foreign is not None:
+        raise InputError(
+            f"{path} is refused: its separator is built with {foreign[:100]!r}, which is no class of unetsep or "
+            "torch.nn"
+        )
+    with _refused(failed):
         config = parser.parse_object({"separator": described})
-    for part in _parts(config.separator):
+        parts = list(_parts(config.separator))
+    for part in parts:
         if not (isinstance(part, type) and issubclass(part, nn.Module)):
             raise InputError(f"{path} is refused: its separator is built with {part!r}, which is no torch.nn.Module")
-    with _one_line(path):
+    with _refused(failed), torch.device("meta"):
         separator = parser.instantiate(config).separator
     assert isinstance(separator, Separator)
     return separator
 
 
+def _fill(separator: Separator, weights: Mapping[str, Any]) -> None:
+    """Gives the separator its weights, in memory of their own, once all names and shapes are found to be its own."""
+    own = separator.state_dict()
+    for name, value in weights.items():
+        if not _plain(value):
+            raise InputError(f"{name!r} is no array of real numbers")
+    fitting = {
+        name: value.to(own[name].dtype, copy=True, memory_format=torch.contiguous_format)
+        if name in own and value.shape == own[name].shape
+        else value
+        for name, value in weights.items()
+    }
+    separator.load_state_dict(fitting, assign=True)
+
+
+def _plain(value: Any) -> bool:
+    """Whether this is an array of real numbers all of which the file held: a stride of 0 would promise any number."""
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not (value.is_complex() or value.is_quantized)
+        and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+    )
+
+
+@torch.inference_mode()
+def _try(separator: Separator, *lengths: int) -> None:
+    """Has the separator's network read so many frames of silence: its settings may name any module of torch.nn."""
+    net, estimate = separator.net, separator.estimate
+    sources, channels, freqs = len(separator.sources), separator.audio_channels, separator.n_fft // 2
+    extent = net.receptive_field()
+    if not (net.depth >= 1 and 1 <= net.frame_stride <= _MOST_FRAMES and min(extent) >= 1):
+        raise InputError(f"it has {net.depth} levels, a stride of {net.frame_stride} frames and sees {extent}")
+    if _MOST_FRAMES < extent[1] < math.inf:
+        raise InputError(f"it sees {extent[1]:g} frames at once: {_MOST_FRAMES} at most")
+    for frames in lengths:
+        planes = net(torch.zeros(1, channels * estimate.planes_in, freqs, frames))
+        fitting = (1, sources * channels * estimate.planes_out, freqs, frames)
+        if planes.shape != fitting:
+            raise InputError(f"it writes {tuple(planes.shape)}, not {fitting}")
+        mixture = torch.zeros(1, channels, freqs, frames, dtype=torch.complex64)
+        estimate(planes.float().unflatten(1, (sources, channels, estimate.planes_out)), mixture)
+
+
 @contextlib.contextmanager
-def _one_line(path: Path) -> Iterator[None]:
+def _refused(failed: str) -> Iterator[None]:
+    """Whatever a crafted file leads jsonargparse or torch to raise, as one line."""
     try:
         yield
-    except (ArgumentError, ValueError, TypeError) as error:
-        raise InputError(f"the separator that {path} describes cannot be built: {one_line(error)}") from None
+    except Exception as error:
+        raise InputError(f"{failed}: {one_line(error)}") from None
 
 
 def _foreign(described: Any) -> Iterator[str]:

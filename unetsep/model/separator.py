@@ -8,9 +8,12 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from unetsep.audio.files import InputError
+from unetsep.audio.recording import RATES
 from unetsep.audio.stft import Signal, check_stft_settings
 from unetsep.model.estimates import Estimate, SoftmaxMask
 from unetsep.model.unet import UNet
+
+_LONGEST = 2**20  # samples of a frame: 24 seconds at 44.1 kHz, and no instrument changes so slowly
 
 
 class Separator(nn.Module):
@@ -24,8 +27,8 @@ class Separator(nn.Module):
         sources: names of the stems, each once, in the order of the output.
         net: takes channels in, channels out and frequency bins; `UNet` when not given.
         audio_channels: 1 for mono, 2 for stereo.
-        sample_rate: in hertz, from 1 on.
-        n_fft: samples of an STFT frame, even and at least 4.
+        sample_rate: in hertz, 1 to 384,000.
+        n_fft: samples of an STFT frame, even and from 4 to 2**20.
         hop: samples between frames, at most 3/4 of `n_fft`.
         estimate: what the network's output means; `SoftmaxMask` when not given.
         compression: exponent in (0, 1] on the magnitudes that the network reads; quiet partials count for more below 1.
@@ -53,9 +56,11 @@ class Separator(nn.Module):
             raise InputError(f"sources are {list(sources)}: name at least one, each once")
         if audio_channels not in (1, 2):
             raise InputError(f"audio_channels is {audio_channels}: use 1 for mono or 2 for stereo")
-        if sample_rate < 1:
-            raise InputError(f"sample_rate is {sample_rate}: use 1 or more samples a second")
+        if not 1 <= sample_rate <= RATES[1]:
+            raise InputError(f"sample_rate is {sample_rate}: use 1 to {RATES[1]} samples a second")
         check_stft_settings(n_fft, hop)
+        if n_fft > _LONGEST:
+            raise InputError(f"n_fft is {n_fft}: use at most {_LONGEST}")
         if not 0 < compression <= 1:
             raise InputError(f"compression is {compression}: use more than 0 and at most 1")
         self.sources = tuple(sources)
