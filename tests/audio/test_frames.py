@@ -54,5 +54,7 @@ def test_nothing_has_no_frames():
 
 
 def test_a_hop_that_cannot_be_inverted_is_refused():
-    with pytest.raises(InputError, match="hop is 64"):
-        next(stft_blocks([torch.zeros(1, 100)], 64, 64))
+    for blocks in (stft_blocks, power_blocks):
+        for hop in (64, 0):
+            with pytest.raises(InputError, match=f"hop is {hop}"):
+                next(blocks([torch.zeros(1, 100)], 64, hop))

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import torch
 
+from unetsep.audio.files import InputError
 from unetsep.metrics.bsseval import BSSEval, bss_eval
 from unetsep.metrics.scores import STRETCH_SECONDS, TrackScores, measuring_stft, score_track, summarise
 from unetsep.metrics.sdr import csdr, dropped_frames, nanmedian
@@ -63,6 +64,12 @@ def test_the_confusion_of_the_dominant_source_is_logged_as_shares_of_the_true_on
     assert shares["bass/vocals"] == shares["bass/bass"] == 0.5
     assert math.isnan(shares["drums/drums"])  # it dominates nowhere
     assert len(shares) == 9
+
+
+def test_estimates_shorter_than_the_track_are_refused():
+    stems = torch.randn(2, 1, 40_000)
+    with pytest.raises(InputError, match=r"estimates \(2, 1, 20000\); both must be .* of the same sizes"):
+        score_track(stems, stems[..., :20_000], 1000)
 
 
 def test_a_track_longer_than_a_stretch_is_scored_as_a_whole():

@@ -51,6 +51,7 @@ def power_blocks(blocks: Iterable[Tensor], n_fft: int, hop: int, frames_at_once:
     Raises:
         InputError: As `stft_blocks`.
     """
+    check_stft_settings(n_fft, hop)
     rows = math.ceil(n_fft / hop)  # of `hop` samples, on which one frame lies
     window = F.pad(torch.hann_window(n_fft, dtype=torch.float64), (0, rows * hop - n_fft)).view(rows, hop)
     signs = 1 - 2 * (torch.arange(rows * hop) % 2).view(rows, hop)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unetsep.audio.stft import stft
 from unetsep.metrics.bsseval import BSSEval, bss_eval
-from unetsep.metrics.sdr import frame_sdr, nanmedian, usdr
+from unetsep.metrics.sdr import check_alike, frame_sdr, nanmedian, usdr
 from unetsep.metrics.segmentation import confusion, seg_accuracy, seg_miou
 
 STRETCH_SECONDS = 20.0
@@ -84,6 +84,7 @@ def score_track(
     Raises:
         InputError: if the shapes differ, there are no samples, or a sample is NaN or infinite.
     """
+    check_alike(references, estimates)
     n_fft, hop = measuring_stft(sample_rate)
     length = max(n_fft, round(STRETCH_SECONDS * sample_rate))
     energies = torch.zeros(len(references), len(references), dtype=torch.float64)
