@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import signal
 from copy import deepcopy
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_half_precision_halves_the_weights_and_its_cost_is_told(tmp_path, capsys
     assert all(value.dtype == torch.float32 for value in loaded.parameters())
     cost = sdr_db(load_separator(checkpoint), loaded)
     assert 40 < cost < 90
-    assert f"whose stems it gives within -{cost:.0f} dB" in capsys.readouterr().out
+    assert f"gives the stems of {checkpoint} within -{cost:.0f} dB" in capsys.readouterr().out
     with safe_open(tmp_path / "model.safetensors", "pt") as file:
         kinds = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118 - it is no dict
     assert kinds <= {torch.float16, torch.int64}
@@ -154,7 +155,7 @@ def test_a_model_of_silence_is_exported_exactly(tmp_path, capsys):
     weights = {f"separator.{name}": torch.zeros_like(value) for name, value in small_separator().state_dict().items()}
     checkpoint = write_checkpoint(tmp_path / "model.ckpt", separator=settings, state_dict=weights)
     assert main([str(checkpoint), str(tmp_path / "model.safetensors")]) == 0
-    assert "whose stems it gives exactly" in capsys.readouterr().out
+    assert f"gives the stems of {checkpoint} exactly" in capsys.readouterr().out
 
 
 def test_what_is_wrong_with_the_written_file_is_said_of_its_name(tmp_path, checkpoint, monkeypatch):
@@ -171,3 +172,14 @@ def test_settings_that_json_cannot_hold_are_refused_in_one_line(tmp_path):
     checkpoint = write_checkpoint(tmp_path / "model.ckpt", separator=settings)
     with pytest.raises(InputError, match=r"^[^\n]+ by more than plain values [^\n]+$"):
         export(checkpoint, tmp_path / "model.safetensors")
+
+
+def test_an_export_that_is_terminated_leaves_what_was_there(tmp_path, checkpoint, monkeypatch):
+    out = tmp_path / "model.safetensors"
+    out.write_bytes(b"before")
+    monkeypatch.setattr("unetsep.deploy.export._ratio_db", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit):
+        main([str(checkpoint), str(out), "--force"])
+    assert out.read_bytes() == b"before"
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,6 +1,7 @@
 import math
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 
@@ -66,7 +67,8 @@ def test_the_confusion_of_the_dominant_source_is_logged_as_shares_of_the_true_on
     assert len(shares) == 9
 
 
-def test_estimates_shorter_than_the_track_are_refused():
+def test_estimates_shorter_than_the_track_are_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as where nobody tests
     stems = torch.randn(2, 1, 40_000)
     with pytest.raises(InputError, match=r"estimates \(2, 1, 20000\); both must be .* of the same sizes"):
         score_track(stems, stems[..., :20_000], 1000)

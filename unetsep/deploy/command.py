@@ -1,13 +1,11 @@
 """Separates sound files: `unetsep separate MODEL FILE... --out DIR`."""
 
 import argparse
-import contextlib
 import itertools
 import os
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 from unetsep.audio.files import InputError, legible
 from unetsep.audio.recording import open_recording
 from unetsep.audio.writing import FORMATS, StemFiles, check_format, check_targets, writing_stems
+from unetsep.deploy.signals import terminated_as_interrupted
 from unetsep.deploy.trials import one_line
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def main(args: Sequence[str]) -> int:
         InputError: If the model cannot be loaded or lacks a stem that is asked for.
     """
     given = _parser().parse_args(args)
-    with _terminated_as_interrupted():
+    with terminated_as_interrupted():
         separator = _loaded(given)
         names = _names(separator, given)
         return _separate_all(separator, _folders(given.files, given.out), names, given)
@@ -160,24 +159,6 @@ def _shown_progress(bar: "Progress", description: str) -> Callable[[float, float
         bar.update(task, completed=done, total=total, speed=speed)
 
     return show
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """A SIGTERM ends the process as Ctrl-C does: what is half written is removed on the way out."""
-
-    def stop(*_: object) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread: signals are somebody else's
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unetsep.audio.files import InputError, replacing
+from unetsep.deploy.signals import terminated_as_interrupted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -179,8 +180,9 @@ def main(args: Sequence[str]) -> int:
     from unetsep.deploy.weights import find_checkpoint, parse_at_most
 
     model = find_checkpoint(given.model, dict(map(parse_at_most, given.at_most)))
-    kept = export(model, given.out, given.quantise)
+    with terminated_as_interrupted():
+        kept = export(model, given.out, given.quantise)
     size = given.out.stat().st_size / 1e6
     alike = "exactly" if kept == math.inf else f"within {-kept:.0f} dB"
-    print(f"{given.out}: {size:.3g} MB from {model}, whose stems it gives {alike} (on a test signal)")
+    print(f"{given.out}: {size:.3g} MB, gives the stems of {model} {alike} (on a test signal)")
     return 0

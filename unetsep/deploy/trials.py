@@ -41,7 +41,7 @@ def find_checkpoint(path: Path, at_most: Mapping[str, float] | None = None) -> P
         InputError: If there is none, or none within the limits.
     """
     if not path.exists():
-        raise InputError(f"no model at {path}: give a checkpoint, a run's folder or a sweep's folder")
+        raise InputError(f"no model at {path}: give a checkpoint, an exported file, a run's folder or a sweep's")
     sweep = (path / "sweep.yaml").is_file()
     if at_most and not sweep:
         raise InputError(
@@ -53,7 +53,7 @@ def find_checkpoint(path: Path, at_most: Mapping[str, float] | None = None) -> P
     for name in ("best.ckpt", "last.ckpt"):
         if (folder / "checkpoints" / name).is_file():
             return folder / "checkpoints" / name
-    raise InputError(f"no checkpoint in {folder}: it has no checkpoints/best.ckpt")
+    raise InputError(f"no checkpoint in {folder}: it has no checkpoints/best.ckpt; give a trained run")
 
 
 def _best_trial(sweep: Path, at_most: Mapping[str, float]) -> Path:
