@@ -5,19 +5,17 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unetsep.audio.files import InputError, legible
 from unetsep.audio.recording import open_recording
-from unetsep.audio.writing import FORMATS, StemFiles, check_format, check_targets, writing_stems
+from unetsep.audio.writing import FORMATS, check_format, check_targets, writing_stems
 from unetsep.deploy.signals import terminated_as_interrupted
 from unetsep.deploy.trials import one_line
 
 if TYPE_CHECKING:
-    import numpy as np
     from rich.progress import Progress
 
     from unetsep.deploy.separator import Separator
@@ -130,22 +128,11 @@ def _separate_one(
         samples=recording.samples,
         force=given.force,
     ) as files:
-        _write_beside(files, itertools.chain([first], blocks))
+        for block in itertools.chain([first], blocks):
+            files.write(block)
     factor = (time.perf_counter() - started) / (recording.samples / recording.rate)
     beyond = f", {files.clipped} samples clipped (wav holds them)" if files.clipped else ""
     return f"{legible(path)}: {', '.join(names)} in {legible(folder)}, real-time factor {factor:.3f}{beyond}"
-
-
-def _write_beside(files: StemFiles, blocks: Iterable[Mapping[str, "np.ndarray"]]) -> None:
-    """Writes each block while the next one is computed: encoders and disks use one thread, and wait."""
-    with ThreadPoolExecutor(1) as writer:
-        written: Future[None] | None = None
-        for block in blocks:
-            if written:
-                written.result()
-            written = writer.submit(files.write, block)
-        if written:
-            written.result()
 
 
 def _shown_progress(bar: "Progress", description: str) -> Callable[[float, float], None]:

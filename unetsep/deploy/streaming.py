@@ -8,7 +8,8 @@ or less context is asked for, neighbours fade into each other.
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from unetsep.model.separator import Separator
 
 FRAMES = 64
 """Frames that are transformed at once: their spectra fit the processor's cache."""
+
+Item = TypeVar("Item")
 
 CHANGED = "the recording changed while it was read: separate it again"
 
@@ -151,11 +154,27 @@ class Stream:
 
     def _estimates(self, spectra: Iterator[Tensor], frames: int, sources: list[int]) -> Iterator[Tensor]:
         """The sources' spectra `(batch, source, channel, frame, freq)`, `FRAMES` at a time as the mixture's come."""
+        fade = self.segments.fade
+        fading: Tensor | None = None  # the last segment's output for this one's first frames
+        for output, waiting in _ahead(self._outputs(spectra, frames)):
+            for number, spectrum in enumerate(waiting):
+                frame = number * FRAMES
+                estimate = self._estimate(output[..., frame : frame + FRAMES], spectrum, sources)
+                if fading is not None and (before := fading[..., frame : frame + FRAMES]).shape[-1]:
+                    # numbered from 1, so that neither side is ever alone
+                    share = torch.arange(frame + 1, frame + 1 + before.shape[-1], device=self.device) / (fade + 1)
+                    faded = self._estimate(before, spectrum[..., : before.shape[-1], :], sources)
+                    estimate[..., : before.shape[-1], :].lerp_(faded, (1 - share)[:, None].to(faded))
+                yield estimate
+            step = FRAMES * len(waiting)
+            fading = output[..., step : step + fade] if fade else None
+
+    def _outputs(self, spectra: Iterator[Tensor], frames: int) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        """For each segment what the network writes, from its first new frame on, and the new frames' spectra."""
         step, context, fade = self.segments
         features: Tensor | None = None  # what the network reads: (batch, plane, frame, freq)
-        waiting: deque[Tensor] = deque()  # spectra that are read and have no estimate yet
+        read_ahead: deque[Tensor] = deque()  # spectra of the next segments
         begin = end = 0  # of the frames in `features`
-        fading: Tensor | None = None  # the last segment's output for this one's first frames
         for first in range(0, frames, step):
             last = min(first + step, frames)
             needed = min(last + fade + context, frames)
@@ -173,19 +192,12 @@ class Stream:
                     features = read.new_zeros(*read.shape[:-2], longest, read.shape[-1])
                 features[..., end - begin : end - begin + read.shape[-2], :] = read
                 end += read.shape[-2]
-                waiting.append(spectrum)
+                read_ahead.append(spectrum)
             assert features is not None
-            output = self._computed(features[..., : needed - begin, :].transpose(-1, -2))[..., first - begin :]
-            for frame in range(0, last - first, FRAMES):
-                spectrum = waiting.popleft()
-                estimate = self._estimate(output[..., frame : frame + FRAMES], spectrum, sources)
-                if fading is not None and (before := fading[..., frame : frame + FRAMES]).shape[-1]:
-                    # numbered from 1, so that neither side is ever alone
-                    share = torch.arange(frame + 1, frame + 1 + before.shape[-1], device=self.device) / (fade + 1)
-                    faded = self._estimate(before, spectrum[..., : before.shape[-1], :], sources)
-                    estimate[..., : before.shape[-1], :].lerp_(faded, (1 - share)[:, None].to(faded))
-                yield estimate
-            fading = output[..., last - first : last - first + fade].clone() if fade else None
+            output = self._computed(features[..., : needed - begin, :].transpose(-1, -2))
+            if output.untyped_storage().data_ptr() == features.untyped_storage().data_ptr():
+                output = output.clone()  # of a network that does nothing: the next segment is written over it
+            yield output[..., first - begin :], [read_ahead.popleft() for _ in range(first, last, FRAMES)]
 
     def _computed(self, features: Tensor) -> Tensor:
         """The network's output."""
@@ -207,3 +219,17 @@ class Stream:
             return (estimate + ((spectrum - estimate.sum(1)) / estimate.shape[1])[:, None])[:, sources]
         first = sources == list(range(len(sources)))  # a slice is no copy
         return model.estimate.spectra(filled[:, : len(sources)] if first else filled[:, sources], spectrum)
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items, each made in another thread while the one before is used: processors with few cores stay busy."""
+
+    @torch.inference_mode()
+    def following() -> Item | None:
+        return next(items, None)
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(following)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(following)
+            yield item
