@@ -129,6 +129,25 @@ def test_segments_of_any_length_are_exact_as_long_as_the_network_has_room(second
     assert difference_db(built, song(3 * RATE + 1), segment_seconds=seconds) < -100
 
 
+class Untouched(nn.Identity):
+    """A network that hands on the very memory that it reads."""
+
+    depth = frame_stride = 1
+
+    def __init__(self, in_channels: int, out_channels: int, freqs: int):
+        super().__init__()
+
+    def receptive_field(self) -> tuple[float, float]:
+        return 1.0, 1.0
+
+
+def test_a_network_that_hands_on_what_it_reads_keeps_it_while_the_next_segment_is_read():
+    alone = Model(
+        ("everything",), Untouched, audio_channels=1, sample_rate=RATE, n_fft=N_FFT, hop=HOP, estimate=SigmoidMask
+    )
+    assert difference_db(alone, song(60_000), segment_seconds=0.2) < -100
+
+
 @pytest.mark.parametrize("bottleneck", [RecurrentBlock, partial(AttentionBlock, heads=1)])
 def test_a_network_that_sees_everything_fades_from_segment_to_segment(bottleneck):
     built = model(bottleneck=bottleneck)
