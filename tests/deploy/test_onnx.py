@@ -18,41 +18,25 @@ from unetsep.deploy.onnx import OnnxNet, export_network, read_network
 from unetsep.deploy.separator import Separator as Deployed
 from unetsep.deploy.weights import load_separator
 from unetsep.model import (
-    TDF,
-    TFC,
     TFCTDF,
-    Add,
     AttentionBlock,
     ComplexMask,
-    Concat,
     ConvBlock,
-    DepthwiseBlock,
-    Drop,
     Gate,
     Interpolate,
     LayerNorm,
-    Magnitude,
     MaxPool,
-    Multiply,
-    NoBlock,
-    RecurrentBlock,
-    ResidualBlock,
     Separator,
-    SigmoidMask,
     SoftmaxMask,
-    Spectrum,
     StridedConv,
     TransposedConv,
     UNet,
 )
 from unetsep.model.references import DeepUNet, SpectrogramChannels, TFCTDFUNet
 
+from ..parts import BLOCKS, BOTTLENECKS, ESTIMATES, SKIPS
 from .small_model import write_decided_checkpoint
 
-BLOCKS = [NoBlock, ConvBlock, ResidualBlock, DepthwiseBlock, TFC, TDF, TFCTDF]
-BOTTLENECKS = [ConvBlock, RecurrentBlock, AttentionBlock]
-SKIPS = [Concat, Add, Multiply, Gate, Drop]
-ESTIMATES = [SoftmaxMask, SigmoidMask, ComplexMask, Magnitude, Spectrum]
 WAYS = [
     {"down": MaxPool, "up": Interpolate},
     {"down": StridedConv, "up": TransposedConv},

@@ -14,26 +14,15 @@ from unetsep.audio.recording import open_recording
 from unetsep.deploy.separator import Separator
 from unetsep.deploy.streaming import plan
 from unetsep.model import (
-    TDF,
-    TFC,
-    TFCTDF,
-    Add,
     AttentionBlock,
     ComplexMask,
-    Concat,
     ConvBlock,
     DeepUNet,
-    DepthwiseBlock,
-    Drop,
-    Gate,
     Interpolate,
     LayerNorm,
-    Magnitude,
     MaxPool,
-    Multiply,
     NoBlock,
     RecurrentBlock,
-    ResidualBlock,
     SigmoidMask,
     SoftmaxMask,
     SpectrogramChannels,
@@ -44,6 +33,8 @@ from unetsep.model import (
     UNet,
 )
 from unetsep.model import Separator as Model
+
+from ..parts import BLOCKS, ESTIMATES, SKIPS
 
 RATE, N_FFT, HOP = 8000, 64, 16
 wide = partial(StridedConv, kernel=(5, 5))
@@ -93,9 +84,9 @@ def difference_db(built: Model, mixture: torch.Tensor, **settings) -> float:
 @pytest.mark.parametrize(
     "settings",
     [
-        *({"block": block} for block in (NoBlock, ConvBlock, ResidualBlock, DepthwiseBlock, TFC, TDF, TFCTDF)),
-        *({"skip": skip} for skip in (Concat, Add, Multiply, Gate, Drop)),
-        *({"estimate": each} for each in (SoftmaxMask, SigmoidMask, ComplexMask, Magnitude, Spectrum)),
+        *({"block": block} for block in BLOCKS),
+        *({"skip": skip} for skip in SKIPS),
+        *({"estimate": each} for each in ESTIMATES),
         *({"entry": entry, "subbands": 2} for entry in ("block", "project", "stride")),
         *({"down": down, "up": up} for down in (wide, MaxPool) for up in (wide_up, Interpolate)),
         *({"stride": stride, "depth": 3} for stride in ((2, 1), (1, 2), (2, 3))),

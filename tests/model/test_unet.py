@@ -11,39 +11,28 @@ from unetsep.audio.files import InputError
 from unetsep.model import (
     TDF,
     TFC,
-    TFCTDF,
     Add,
     AttentionBlock,
     Block,
-    ComplexMask,
     Concat,
     ConvBlock,
     DepthwiseBlock,
     Drop,
-    Gate,
     Interpolate,
     LayerNorm,
     Level,
-    Magnitude,
     MaxPool,
-    Multiply,
-    NoBlock,
     RecurrentBlock,
     ResidualBlock,
     Separator,
-    SigmoidMask,
     Skip,
     SoftmaxMask,
-    Spectrum,
     StridedConv,
     TransposedConv,
     UNet,
 )
 
-BLOCKS = [NoBlock, ConvBlock, ResidualBlock, DepthwiseBlock, TFC, TDF, TFCTDF]
-BOTTLENECKS = [ConvBlock, RecurrentBlock, AttentionBlock]
-SKIPS = [Concat, Add, Multiply, Gate, Drop]
-ESTIMATES = [SoftmaxMask, SigmoidMask, ComplexMask, Magnitude, Spectrum]
+from ..parts import BLOCKS, BOTTLENECKS, ESTIMATES, SKIPS
 
 
 def small(estimate=SoftmaxMask, audio_channels=2, **settings):
